@@ -1,0 +1,5 @@
+"""`python -m ganzoo`, as torchrun starts it."""
+
+from ganzoo.cli import main
+
+main()

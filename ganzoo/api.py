@@ -1,0 +1,58 @@
+"""Train from Python, as the command line does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganzoo.assemble import Experiment, assemble
+from ganzoo.config import Config
+from ganzoo.model import GAN
+from ganzoo.recipes import configure, describe_run
+from ganzoo.registry import Registry, installed
+from ganzoo.run import Run, new_folder
+from ganzoo.trainer import Progress, Trainer
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+def train(
+    config: Config | Mapping[str, Any] | None = None,
+    out: str | PathLike[str] | None = None,
+    *,
+    report: Callable[[Progress], None] = lambda _: None,
+    started: Callable[[Experiment, Run], None] = lambda _experiment, _run: None,
+    registry: Registry | None = None,
+) -> GAN:
+    """Train a GAN, or continue a run, and return it with averaged weights.
+
+    config: a `Config`, or dotted keys over the default one: `{"gen.width": 64, "data.labels": 50}`.
+    out: the run folder; one that exists is continued. Default: a new one under `runs/`.
+    report: called with a `Progress` whenever metrics are logged. started: called once before the first step.
+
+    Returns the GAN; `gan.facts` holds `run_folder`, `step` and `metrics` (`error`: held-out, in [0, 1]).
+    Raises a GanzooError with one sentence.
+    """
+    registry = registry or installed()
+    if not isinstance(config, Config):
+        config = configure(values=config, registry=registry)
+    experiment = assemble(config, registry)
+    run = open_run(experiment, out, registry)
+    trainer = Trainer(experiment, run)
+    started(experiment, run)
+    trainer.fit(report)
+    gan = trainer.averaged
+    gan.facts["run_folder"] = str(run.path)
+    return gan
+
+
+def open_run(experiment: Experiment, out: str | PathLike[str] | None, registry: Registry) -> Run:
+    """Open a run's folder in one process and tell the others."""
+    backend, path = experiment.backend, ""
+    if backend.main:
+        name = describe_run(experiment.config, experiment.gan.shape)
+        folder = Path(out) if out else new_folder(Path("runs"), name)
+        path = str(Run.open(folder, experiment.config, registry).path)
+    return Run(Path(backend.share(path)))

@@ -1,0 +1,123 @@
+"""The only place where names become objects: a configuration in, an experiment ready to be moved out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ganzoo.backend import Backend, make_backend, seed_everything
+from ganzoo.component import ImageShape
+from ganzoo.config import Config
+from ganzoo.contracts import AdversarialLoss, Augment, Penalty, Player, Terms
+from ganzoo.critic import Critic
+from ganzoo.data import Batches, Dataset, open_source, prepare_data
+from ganzoo.data.batches import seed_of
+from ganzoo.data.prepare import look
+from ganzoo.errors import Incompatible
+from ganzoo.model import GAN
+from ganzoo.recipes import sized
+from ganzoo.registry import Registry, create, installed
+from ganzoo.strategy import Step
+
+
+@dataclass
+class Experiment:
+    """Everything that a run moves: the parts of a configuration as objects, on their device."""
+
+    config: Config
+    backend: Backend
+    data: Dataset
+    gan: GAN
+    averaged: GAN
+    players: list[Player]
+    loss: AdversarialLoss
+    augment: Augment | None
+    batches: Batches
+
+
+def assemble(config: Config, registry: Registry | None = None) -> Experiment:
+    """Make the objects of a run. Every reason not to train is found here.
+
+    Raises BadDevice, BadData, BadOption, UnknownComponent or Incompatible, each with what mends it.
+    """
+    registry = registry or installed()
+    backend = make_backend(config.device, config.precision)
+    source = open_source(config.data, registry)
+    channels, native = look(source, config.data.skip_corrupt)
+    size = sized(config, native, registry)
+    shape = ImageShape(config.data.channels or channels, size, len(source.class_names))
+
+    seed_everything(seed_of(config.seed, "weights"))
+    gan = GAN.build(config, shape, registry, class_names=list(source.class_names), fit=config.data.fit)
+    loss = create("loss", config.loss.name, registry=registry, **config.loss.options)
+    penalties = {n: create("penalty", n, registry=registry, **options) for n, options in config.penalties.items()}
+    augment = (
+        create("augment", config.augment.name, registry=registry, **config.augment.options) if config.augment else None
+    )
+    players = [add_penalties(p, penalties) if p.name == "discriminator" else p for p in gan.strategy.players()]
+    check_compatible(config, gan, players, penalties)
+
+    data = prepare_data(source, config.data, channels, size, backend.device)
+    if gan.strategy.needs_labels and not len(data.labelled):
+        raise Incompatible(f"ssl '{config.ssl.name}' needs labelled images, and none is left for it; see --labels")
+    layout = torch.channels_last if backend.channels_last else torch.contiguous_format
+    for network in gan.networks.values():
+        network.to(device=backend.device, memory_format=layout)  # type: ignore[call-overload]
+    parts = config.accumulate
+    labelled_batch = config.labelled_batch or config.batch
+    if config.batch % parts or labelled_batch % parts:
+        raise Incompatible(f"batches of {config.batch} and {labelled_batch} cannot be computed in {parts} equal parts")
+    batches = Batches(
+        data,
+        config.data,
+        config.batch // parts,
+        labelled_batch // parts,
+        config.seed,
+        backend.device,
+        backend.channels_last,
+        backend.rank,
+        backend.world,
+    )
+    for view in gan.strategy.views:
+        batches.see(torch.zeros(1, shape.channels, size, size, dtype=torch.uint8), view)
+    gan.facts = {"split": data.split.hash, "run": config.to_dict()}
+    return Experiment(config, backend, data, gan, gan.copy(), players, loss, augment, batches)
+
+
+def check_compatible(config: Config, gan: GAN, players: list[Player], penalties: dict[str, Penalty]) -> None:
+    """Raise Incompatible when these parts mean nothing together."""
+    names = [p.name for p in players]
+    if unknown := sorted(set(config.players) - set(names)):
+        raise Incompatible(f"no player is called '{unknown[0]}'; ssl '{config.ssl.name}' has: {', '.join(names)}")
+    if not penalties:
+        return
+    name = next(iter(penalties))
+    if "generator" not in gan.networks:
+        raise Incompatible(
+            f"penalty '{name}' needs generated images, and ssl '{config.ssl.name}' trains no generator here"
+        )
+    critic = gan.networks["discriminator"]
+    for name, penalty in penalties.items():
+        if penalty.per_sample and isinstance(critic, Critic) and critic.batch_statistics:
+            raise Incompatible(
+                f"penalty '{name}' is about single images, and batch norm in discriminator "
+                f"'{config.discriminator.name}' mixes them; use one without: --set disc.norm=none"
+            )
+
+
+def add_penalties(player: Player, penalties: dict[str, Penalty]) -> Player:
+    """Return a player whose terms include the penalties, each every so many steps and as many times as strong."""
+    if not penalties:
+        return player
+    terms: Callable[[Step], Terms] = player.terms
+
+    def with_penalties(s: Step) -> Terms:
+        due = {n: p for n, p in penalties.items() if s.iteration % p.every == 0}
+        return terms(s) | {
+            n.rpartition("/")[2]: p.every * p(s.critic, s.images("real").detach(), s.images("fake").detach())
+            for n, p in due.items()
+        }
+
+    return Player(player.name, player.networks, with_penalties)

@@ -1,0 +1,80 @@
+"""The command line: a lazy group, one short file a command."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+import click
+
+from ganzoo.errors import GanzooError, nearest
+
+COMMANDS = {
+    "train": "Train a GAN, or continue a run.",
+    "sample": "Write generated images.",
+    "classify": "Say which class images are of.",
+    "score": "Say how real images look to the discriminator.",
+    "list": "List components: generators, losses, strategies, …",
+    "info": "Explain a component and its options.",
+    "plugins": "List plugins, and what is wrong with them.",
+    "doctor": "Check this machine and installation.",
+}
+
+
+class Failure(click.ClickException):
+    """A GanzooError as the command line shows it."""
+
+    def __init__(self, error: GanzooError) -> None:
+        super().__init__(str(error))
+        vars(self)["exit_code"] = error.exit_code
+
+    def show(self, file: Any = None) -> None:
+        """Print one sentence to standard error."""
+        click.echo(f"error: {self.message}", err=True)
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is run, so that `ganzoo --help` and `ganzoo list` are quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in COMMANDS:
+            raise click.UsageError(f"no command is called '{name}'{nearest(name, COMMANDS)}", ctx)
+        command: click.Command = importlib.import_module(f"ganzoo.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a GanzooError becomes one sentence and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except GanzooError as error:
+            if os.environ.get("GANZOO_TRACEBACK"):
+                raise
+            raise Failure(error) from error
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        import ganzoo
+
+        click.echo(f"ganzoo {ganzoo.__version__}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def main() -> None:
+    """Train, sample and share GANs and semi-supervised classifiers made of plugins.
+
+    `ganzoo train` alone trains a small one in minutes. GANZOO_TRACEBACK=1 shows where an error comes from.
+    """

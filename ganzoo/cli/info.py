@@ -1,0 +1,80 @@
+"""`ganzoo info`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import textwrap
+
+import click
+
+from ganzoo.errors import GanzooError, UnknownComponent
+from ganzoo.hookspecs import KINDS
+from ganzoo.options import options_of
+from ganzoo.registry import Registered, Registry, installed
+
+
+@click.command("info")
+@click.argument("name", metavar="KIND/NAME")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(name: str, as_json: bool) -> None:
+    """Explain a component and its options, as in `ganzoo info generator/dcgan`."""
+    found = _find(installed(), name)
+    component, target = found.component, found.component.load()
+    options = options_of(target) if callable(target) else []
+    facts = {
+        "kind": found.kind,
+        "name": found.qualified,
+        "summary": component.summary,
+        "paper": component.paper,
+        "origin": component.origin,
+        "sizes": list(component.sizes) or "any",
+        "package": f"{found.plugin.distribution} {found.plugin.version}",
+        "code": component.target,
+    }
+    if as_json:
+        rows = [
+            {"name": o.name, "type": o.type, "default": component.defaults.get(o.name, o.default), "meaning": o.meaning}
+            for o in options
+        ]
+        click.echo(json.dumps({**facts, "options": rows}, indent=2, default=str))
+        return
+    for key, value in facts.items():
+        if value and not (key == "sizes" and found.kind not in ("generator", "discriminator")):
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            click.echo(f"{key:9}{shown}")
+    if callable(target):
+        prose = inspect.cleandoc(target.__doc__ or "").partition("Args:")[0].partition("Raises")[0].strip()
+        click.echo(f"\n{textwrap.fill(' '.join(prose.split()), 100)}" if prose else "")
+        click.echo("\noptions" if options else "\nno options")
+        for o in options:
+            default = "required" if o.required else component.defaults.get(o.name, o.default)
+            meaning = textwrap.indent(textwrap.fill(o.meaning, 92), "      ")
+            click.echo(f"  {o.name} = {default}  ({o.type})" + (f"\n{meaning}" if o.meaning else ""))
+    else:
+        import yaml
+
+        click.echo("\n" + yaml.safe_dump(dict(target), sort_keys=False).rstrip())
+
+
+def _find(registry: Registry, name: str) -> Registered:
+    kind, slash, rest = name.partition("/")
+    if slash and kind in (*KINDS, *KINDS.values()):
+        return registry.get(kind, rest)
+    matches = [r for r in registry.list() if name in (r.component.name, r.qualified)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UnknownComponent(f"'{name}' is several things; write {' or '.join(f'{r.kind}/{name}' for r in matches)}")
+    errors: list[GanzooError] = []
+    for one in KINDS.values():
+        try:
+            registry.get(one, name)
+        except UnknownComponent as error:
+            errors.append(error)
+    raise next(
+        (e for e in errors if "did you mean" in str(e)),
+        UnknownComponent(
+            f"no component is called '{name}'; write KIND/NAME as in generator/dcgan, or see: ganzoo list"
+        ),
+    )

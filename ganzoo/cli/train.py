@@ -1,0 +1,172 @@
+"""`ganzoo train`."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganzoo.config import FILE as CONFIG
+from ganzoo.config import Config
+from ganzoo.errors import Interrupted
+from ganzoo.recipes import configure, parse_setting
+from ganzoo.registry import installed
+
+if TYPE_CHECKING:
+    from ganzoo.assemble import Experiment
+
+KEYS = {
+    "gen": "generator",
+    "disc": "discriminator",
+    "loss": "loss",
+    "ssl": "ssl",
+    "augment": "augment",
+    "data": "data.source",
+    "labels": "data.labels",
+    "size": "data.size",
+    "split_seed": "data.split_seed",
+    "skip_corrupt": "data.skip_corrupt",
+    "steps": "steps",
+    "batch": "batch",
+    "seed": "seed",
+    "precision": "precision",
+    "device": "device",
+}
+
+
+@click.command("train")
+@click.option("--gen", metavar="NAME", help="Generator (see: ganzoo list generators).")
+@click.option("--disc", metavar="NAME", help="Discriminator.")
+@click.option("--loss", metavar="NAME", help="Adversarial loss.")
+@click.option("--ssl", metavar="NAME", help="Semi-supervised strategy.")
+@click.option("--penalty", metavar="NAME", multiple=True, help="Penalty of the discriminator; may be repeated.")
+@click.option("--augment", metavar="NAME", help="Augmentation of what the discriminator sees.")
+@click.option("--data", metavar="DATA", help="Folder of images, zip file, hf:<name> or a data set's name.")
+@click.option("--labels", metavar="N|all", help="How many training images keep their label.")
+@click.option("--size", type=int, help="Image size in pixels; default: what fits the images.")
+@click.option("--steps", type=int, help="Iterations.")
+@click.option("--batch", type=int, help="Images of each sort in an iteration.")
+@click.option("--seed", type=int, help="Seed of weights, latents and batches.")
+@click.option("--split-seed", type=int, help="Seed of which labels are kept.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), help="Arithmetic of the networks.")
+@click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--skip-corrupt", is_flag=True, default=None, help="Leave out images that cannot be read, and list them.")
+@click.option("--preset", metavar="NAME", help="Start from a recipe (see: ganzoo list presets).")
+@click.option("--config", "file", type=click.Path(), help="JSON or YAML file of configuration values.")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Any value, as in --set gen.width=64.")
+@click.option("--out", type=click.Path(), help="Run folder; an existing one is continued. Default: a new one in runs/.")
+@click.option("--dry-run", is_flag=True, help="Show configuration, sizes and estimated time; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no progress.")
+def command(
+    preset: str | None,
+    file: str | None,
+    settings: tuple[str, ...],
+    penalty: tuple[str, ...],
+    out: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Train a GAN, or continue a run.
+
+    Every option has a default: `ganzoo train` alone trains on digits that come with the package. The same command
+    with the same --out continues a run that was stopped; `ganzoo train --out DIR` alone does too.
+    """
+    values: dict[str, Any] = {KEYS[flag]: value for flag, value in flags.items() if value is not None}
+    if str(values.get("data.labels", "")).isdigit():
+        values["data.labels"] = int(values["data.labels"])
+    values |= {f"penalties.{name}": {} for name in penalty} | dict(map(parse_setting, settings))
+    if out and (Path(out) / CONFIG).is_file() and not (values or preset or file):
+        config = Config.load(Path(out) / CONFIG)
+    else:
+        config = configure(preset, file, values, installed())
+    if dry_run:
+        _dry_run(config, as_json)
+    else:
+        _train(config, out, as_json)
+
+
+def _train(config: Config, out: str | None, as_json: bool) -> None:
+    from ganzoo.api import train
+    from ganzoo.cli.progress import Display
+
+    display = Display(quiet=as_json)
+    try:
+        with display:
+            gan = train(config, out, report=display.report, started=display.started)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}. Continue: ganzoo train --out {display.folder}") from stop
+    if not display.main:
+        return
+    folder = Path(gan.facts["run_folder"])
+    pictures = sorted((folder / "samples").glob("*.png"))
+    metrics = gan.facts["metrics"]
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "run": str(folder),
+                    "model": str(folder / "model"),
+                    "step": gan.facts["step"],
+                    **metrics,
+                    "picture": str(pictures[-1]) if pictures else None,
+                    "split": gan.facts["split"],
+                },
+                indent=2,
+            )
+        )
+        return
+    nexts = []
+    if metrics:
+        click.echo(
+            f"error    {100 * metrics['error']:.2f} % of {metrics['held_out']:,} held-out images (averaged weights)"
+        )
+        nexts.append(f"ganzoo classify {folder} image.png")
+    if pictures:
+        click.echo(f"pictures {pictures[-1]}")
+        nexts.insert(0, f"ganzoo sample {folder}")
+    click.echo(f"model    {folder / 'model'}")
+    click.echo(f"next     {' · '.join(nexts)}")
+
+
+def _dry_run(config: Config, as_json: bool) -> None:
+    from ganzoo.assemble import assemble
+    from ganzoo.cli.progress import headline
+    from ganzoo.model import parameters
+    from ganzoo.trainer import Trainer
+
+    experiment: Experiment = assemble(config)
+    trainer = Trainer(experiment)
+    trainer.iterate()
+    began = time.monotonic()
+    for _ in range(3):
+        trainer.iterate()
+    seconds = (time.monotonic() - began) / 3 * config.steps
+    if as_json:
+        counts = {name: parameters(network) for name, network in experiment.gan.networks.items()}
+        click.echo(
+            json.dumps(
+                {
+                    "config": config.to_dict(),
+                    "parameters": counts,
+                    "steps": config.steps,
+                    "estimated_seconds": round(seconds),
+                    "split": experiment.data.split.hash,
+                },
+                indent=2,
+            )
+        )
+        return
+    click.echo(config.to_yaml().rstrip() + "\n")
+    click.echo(headline(experiment))
+    click.echo(f"steps    {config.steps:,} of {config.batch} images, about {duration(seconds)}; nothing was written")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as `h:mm:ss` or `m:ss`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

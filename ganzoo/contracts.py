@@ -1,0 +1,138 @@
+"""What tensors and parts promise each other. Images are float `[B, C, H, W]` in [-1, 1] everywhere.
+
+Torch is imported for type checkers only, so that describing a part never loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+    from ganzoo.strategy import Step
+
+Terms: TypeAlias = "dict[str, Tensor]"
+"""Named scalars that a player makes small."""
+
+
+Networks: TypeAlias = "Mapping[str, nn.Module]"
+"""The networks of a run by name."""
+
+
+class Generator(Protocol):
+    """An `nn.Module` made by `callable(shape, **options)`.
+
+    A generator whose latent is not N(0, 1) has a method `latent(n, rng) -> z`; a class-conditional one has a true
+    attribute `conditional`, and is then always given `y`.
+    """
+
+    z_dim: int
+
+    def __call__(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map latents z `[B, z_dim]` and labels y (`[B]` int64, or `[B, K]` soft) to images in [-1, 1]."""
+
+
+class Trunk(Protocol):
+    """An `nn.Module` made by `callable(shape, **options)`: a discriminator without its last layer."""
+
+    num_features: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map images `[B, C, H, W]` in [-1, 1] to features `[B, num_features]`."""
+
+
+class DiscOutput(NamedTuple):
+    """What a discriminator says of images: realness `adv` [B], `features` [B, F], class `logits` [B, K] or None."""
+
+    adv: Tensor
+    features: Tensor
+    logits: Tensor | None = None
+
+
+class AdversarialLoss(NamedTuple):
+    """Two pure functions of realness logits (real [B], fake [B]) → scalar to be made small.
+
+    `relativistic` says that the generator's side needs the real logits too; else it is given the fake ones twice.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+    relativistic: bool = False
+
+
+class Penalty(Protocol):
+    """A term added to the discriminator's, every `every` steps (and then `every` times as strong).
+
+    `per_sample` says that it differentiates with respect to single images, which batch statistics forbid.
+    """
+
+    every: int
+    per_sample: bool
+
+    def __call__(self, critic: Callable[[Tensor], DiscOutput], real: Tensor, fake: Tensor) -> Tensor:
+        """Map the critic and two batches of images to a scalar."""
+
+
+class Augment(Protocol):
+    """A differentiable change of images that the discriminator sees in training, real and fake alike."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map images to images of the same shape, without a device synchronisation."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """Someone who moves: networks of the run by name, and what it wants to make small.
+
+    `terms` is called with the step; the trainer sums what it returns and logs each under `name/term`.
+    """
+
+    name: str
+    networks: tuple[str, ...]
+    terms: Callable[[Step], Terms]
+
+
+class Batch(Protocol):
+    """The images of one step; each sort is drawn when it is first asked for."""
+
+    @property
+    def labelled(self) -> Tensor:
+        """Labelled images `[L, C, H, W]`, weakly augmented."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Their labels `[L]` int64."""
+
+    def view(self, name: str) -> Tensor:
+        """Unlabelled images `[U, C, H, W]`, augmented as the view's name says; every view is of the same images."""
+
+
+class Table(Protocol):
+    """A list of images."""
+
+    @property
+    def labels(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Labels `[N]`, -1 where there is none."""
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int) -> Image:
+        """Decode one image."""
+
+    def where(self, index: int) -> str:
+        """Name one image in a message: its path or row."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as it is found: train images, test images or None, class names in the order of the labels."""
+
+    name: str
+    train: Table
+    test: Table | None
+    class_names: Sequence[str]

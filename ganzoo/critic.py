@@ -1,0 +1,50 @@
+"""A discriminator: a plugin's trunk and a strategy's head as one module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.contracts import DiscOutput
+
+BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+class Critic(nn.Module):
+    """Trunk + head. The head runs in fp32: log-sum-exp and softplus of its logits do not survive bf16."""
+
+    def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.trunk, self.head = trunk, head
+
+    @property
+    def batch_statistics(self) -> bool:
+        """Whether an image's output depends on the other images of its batch."""
+        return any(isinstance(m, BatchNorm) for m in self.modules())
+
+    def forward(self, x: Tensor) -> DiscOutput:
+        """Map images `[B, C, H, W]` in [-1, 1] to realness, features and class logits, all fp32."""
+        features = self.trunk(x)
+        with torch.autocast(x.device.type, enabled=False):
+            features = features.float()
+            adv, logits = self.head(features)
+        return DiscOutput(adv, features, logits)
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Normalise by the batch, but leave the running statistics as they are.
+
+    Fake images in the running mean of a discriminator ruin what it says of real ones at evaluation.
+    """
+    norms = [m for m in module.modules() if isinstance(m, BatchNorm) and m.track_running_stats]
+    for m in norms:
+        m.track_running_stats = False
+    try:
+        yield
+    finally:
+        for m in norms:
+            m.track_running_stats = True

@@ -1,0 +1,124 @@
+"""Image folders and zip files of them: `root/<class>/…`, `root/unlabeled/…`, `train` and `test` parts, or none."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ganzoo.contracts import Source
+from ganzoo.errors import BadData
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
+UNLABELLED = {"unlabeled", "unlabelled"}
+HELD_OUT = ("test", "val", "valid", "validation")
+MAX_MEMBERS, MAX_BYTES, MAX_RATIO = 5_000_000, 2**40, 1000
+
+
+@dataclass(frozen=True)
+class FileTable:
+    """Images by relative path, read through `read`."""
+
+    read: Callable[[str], bytes]
+    root: str
+    names: Sequence[str]
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def image(self, index: int) -> Image.Image:
+        """Decode one image."""
+        return Image.open(io.BytesIO(self.read(self.names[index])))
+
+    def where(self, index: int) -> str:
+        """Return the path of one image."""
+        return f"{self.root}/{self.names[index]}"
+
+
+class ZipReader:
+    """Reads members of a zip file; each process opens it anew, since a shared position would mix up their reads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open: dict[int, zipfile.ZipFile] = {}
+
+    def __call__(self, name: str) -> bytes:
+        """Return the content of a member."""
+        pid = os.getpid()
+        if pid not in self._open:
+            self._open = {pid: zipfile.ZipFile(self.path)}
+        return self._open[pid].read(name)
+
+    def names(self) -> list[str]:
+        """Return the members. Raises BadData for an archive that is damaged or could be a bomb."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                members = archive.infolist()
+        except (OSError, zipfile.BadZipFile) as error:
+            raise BadData(f"{self.path} cannot be read as a zip file ({error})") from error
+        size = sum(m.file_size for m in members)
+        packed = sum(m.compress_size for m in members)
+        if len(members) > MAX_MEMBERS or size > MAX_BYTES or size > MAX_RATIO * max(packed, 1):
+            raise BadData(f"{self.path} unpacks to {size:,} bytes in {len(members):,} files; refused as too large")
+        return [m.filename for m in members]
+
+
+def folder_source(root: Path) -> Source:
+    """Return the images below a folder. Raises BadData."""
+    names: list[str] = []
+    for folder, folders, files in os.walk(root, followlinks=True):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        names += [f"{here / f}/" for f in folders] + [str(here / f) for f in sorted(files)]
+    return arrange(names, lambda name: (root / name).read_bytes(), root)
+
+
+def zip_source(path: Path) -> Source:
+    """Return the images in a zip file of such a folder. Raises BadData."""
+    reader = ZipReader(path)
+    names = sorted(n for n in reader.names() if not n.startswith("__MACOSX/"))
+    tops = {n.split("/")[0] for n in names}
+    if len(tops) == 1 and all(n.count("/") > 1 or n.endswith("/") for n in names):  # the whole folder was zipped
+        top = f"{tops.pop()}/"
+        inner = [n.removeprefix(top) for n in names if n != top]
+        return arrange(inner, lambda name: reader(top + name), path)
+    return arrange(names, reader, path)
+
+
+def arrange(names: Sequence[str], read: Callable[[str], bytes], root: Path) -> Source:
+    """Read classes and parts from relative paths (folders end in `/`). Raises BadData."""
+    images = [n for n in names if PurePosixPath(n).suffix.lower() in SUFFIXES and not n.endswith("/")]
+    if not images:
+        raise BadData(f"{root} holds no image; expected {root}/<class>/*.png or {root}/*.png")
+    parts: dict[str, list[str]] = {}
+    for name in images:
+        parts.setdefault(name.split("/")[0] if "/" in name else "", []).append(name)
+    held_out = next((p for p in HELD_OUT if "train" in parts and p in parts), None)
+    if "train" in parts:
+        train, prefix = parts["train"], "train/"
+        folders = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
+    else:
+        train, prefix, folders = images, "", list(names)
+    classes = sorted({n.split("/")[0] for n in folders if "/" in n} - UNLABELLED)
+    empty = [c for c in classes if not any(n.startswith(f"{prefix}{c}/") for n in train)]
+    if empty:
+        raise BadData(f"class '{empty[0]}' has no image: {root}/{prefix}{empty[0]}; fill the folder or remove it")
+
+    def table(members: list[str], below: str) -> FileTable:
+        tops = [n.removeprefix(below).split("/")[0] if "/" in n.removeprefix(below) else "" for n in members]
+        unknown = sorted(set(tops) - set(classes) - UNLABELLED - {""})
+        if unknown:
+            raise BadData(f"{root}/{below}{unknown[0]} is a class that {root}/{prefix} does not have")
+        labels = np.array([classes.index(t) if t in classes else -1 for t in tops], dtype=np.int64)
+        return FileTable(read, str(root), members, labels)
+
+    test = table(parts[held_out], f"{held_out}/") if held_out else None
+    return Source(root.stem, table(train, prefix), test, classes)

@@ -1,0 +1,92 @@
+"""Data sets in the Hugging Face Hub's layout: a local folder of parquet files, or `hf:<name>`."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ganzoo.component import describe
+from ganzoo.contracts import Source
+from ganzoo.errors import BadData, nearest
+
+
+@dataclass(frozen=True)
+class HubTable:
+    """Images of one split of a `datasets.Dataset`."""
+
+    rows: Any
+    column: str
+    name: str
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def image(self, index: int) -> Image.Image:
+        """Decode one image."""
+        cell = self.rows[int(index)][self.column]
+        if cell["bytes"] is not None:
+            return Image.open(io.BytesIO(cell["bytes"]))
+        return Image.open(cell["path"])
+
+    def where(self, index: int) -> str:
+        """Return the name and row of one image."""
+        return f"{self.name}, row {index}"
+
+
+def hub_source(
+    name: str,
+    *,
+    config: str | None = None,
+    train: str = "train",
+    test: str = "test",
+    image: str | None = None,
+    label: str | None = None,
+    revision: str | None = None,
+) -> Source:
+    """Return a data set of the Hub, or of a local folder in its layout, through `datasets`.
+
+    Args:
+        name: as `datasets.load_dataset` takes it.
+        config: which of the data set's configurations.
+        train: the split to train on.
+        test: the split held out, if there is one.
+        image: the column of images; default: the first image column.
+        label: the column of labels; default: the first column of classes.
+        revision: a branch, tag or commit.
+
+    Raises BadData when it cannot be read or has no such column.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        found = datasets.load_dataset(name, config, revision=revision)
+    except Exception as error:  # its many error types have one meaning here
+        raise BadData(f"data set {name} cannot be loaded ({describe(error)})") from error
+    if train not in found:
+        raise BadData(f"data set {name} has no split '{train}'{nearest(train, found)} It has: {', '.join(found)}")
+    features = found[train].features
+    image = image or next((c for c, f in features.items() if isinstance(f, datasets.Image)), None)
+    label = label or next((c for c, f in features.items() if isinstance(f, datasets.ClassLabel)), None)
+    for column in (image, label):
+        if column is not None and column not in features:
+            known = ", ".join(features)
+            raise BadData(f"data set {name} has no column '{column}'{nearest(column, features)} It has: {known}")
+    if image is None:
+        raise BadData(f"data set {name} has no column of images; it has: {', '.join(features)}")
+
+    def table(split: str) -> HubTable:
+        rows = found[split].cast_column(image, datasets.Image(decode=False)).select_columns([image])
+        labels = np.array(found[split][label] if label else [-1] * len(rows), dtype=np.int64)
+        return HubTable(rows, image, f"{name} ({split})", labels)
+
+    classes = features[label].names if label and isinstance(features[label], datasets.ClassLabel) else []
+    tables = table(train), table(test) if test in found else None
+    if label and not classes:
+        classes = [str(k) for k in range(int(max(tables[0].labels.max(), 0)) + 1)]
+    return Source(name.rstrip("/").split("/")[-1], *tables, classes)

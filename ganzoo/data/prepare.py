@@ -1,0 +1,226 @@
+"""Decode a data set once into uint8, or leave it to be streamed; no label outside the split remains."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ganzoo.component import ImageShape
+from ganzoo.config import DataConfig
+from ganzoo.contracts import Source, Table
+from ganzoo.data.split import Labels, Split, make_split
+from ganzoo.errors import BadData
+from ganzoo.pictures import prepare
+
+LOOKED_AT = 64
+
+
+class Images(Protocol):
+    """N images of one shape, somewhere."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, indices: Iterator[Tensor]) -> Iterator[Tensor]:
+        """Map index tensors `[B]` to uint8 images `[B, C, H, W]`."""
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Images held once, on the device that trains."""
+
+    pixels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batches(self, indices: Iterator[Tensor]) -> Iterator[Tensor]:
+        """Index the tensor."""
+        for index in indices:
+            yield self.pixels[index.to(self.pixels.device, non_blocking=True)]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Images decoded from disk by worker processes when a batch needs them."""
+
+    table: Table
+    members: Labels
+    decode: Decoder
+    workers: int
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(self.decode.one(self.table, int(self.members[index])))
+
+    def batches(self, indices: Iterator[Tensor]) -> Iterator[Tensor]:
+        """Decode ahead in worker processes."""
+        loader: DataLoader[Tensor] = DataLoader(
+            self,  # type: ignore[arg-type]
+            batch_sampler=(index.tolist() for index in indices),
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+        return iter(loader)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set ready for training.
+
+    train: the images of `split.train`, in that order; labelled: positions in `train` whose label may be seen, and
+    `labels`, theirs; unlabelled: positions that are used without one. test and test_labels: held out (label -1: none).
+    corrupt: images left out because they could not be read.
+    """
+
+    name: str
+    shape: ImageShape
+    class_names: Sequence[str]
+    train: Images
+    labelled: Tensor
+    labels: Tensor
+    unlabelled: Tensor
+    test: Images
+    test_labels: Tensor
+    split: Split
+    corrupt: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How images are brought to one shape."""
+
+    channels: int
+    size: int
+    fit: str
+
+    def one(self, table: Table, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Return image `index` of a table as uint8 `[C, H, W]`. Raises BadData naming it."""
+        try:
+            return prepare(table.image(index), self.channels, self.size, self.fit)
+        except Exception as error:  # decoders raise anything from OSError to SyntaxError
+            raise BadData(
+                f"image {table.where(index)} cannot be read ({str(error).splitlines()[0] if str(error) else error!r}); "
+                "mend or remove it, or leave such images out with --skip-corrupt"
+            ) from error
+
+    def all(self, table: Table, skip_corrupt: bool) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], list[int]]:
+        """Decode a whole table. Returns the images and the indices that could not be read (their pixels are zero)."""
+        pixels = np.zeros((len(table), self.channels, self.size, self.size), dtype=np.uint8)
+        corrupt: list[int] = []
+
+        def decode(index: int) -> None:
+            try:
+                pixels[index] = self.one(table, index)
+            except BadData:
+                if not skip_corrupt:
+                    raise
+                corrupt.append(index)
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for _ in pool.map(decode, range(len(table)), chunksize=64):
+                pass
+        return pixels, sorted(corrupt)
+
+    def unreadable(self, table: Table) -> list[int]:
+        """Return the indices of images that cannot be read."""
+
+        def fails(index: int) -> bool:
+            try:
+                self.one(table, index)
+            except BadData:
+                return True
+            return False
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            return [i for i, bad in enumerate(pool.map(fails, range(len(table)))) if bad]
+
+
+def look(source: Source, skip_corrupt: bool) -> tuple[int, int]:
+    """Return (channels, smaller side in pixels) of a data set, from its first images that can be read."""
+    shapes: list[tuple[int, int]] = []
+    for index in islice(range(len(source.train)), LOOKED_AT):
+        try:
+            picture = source.train.image(index)
+        except Exception:
+            if skip_corrupt:
+                continue
+            Decoder(3, 8, "stretch").one(source.train, index)
+            raise
+        bands = picture.getbands()
+        grey = len(bands) == 1 and picture.mode != "P"
+        shapes.append((1 if grey else 4 if "A" in bands else 3, min(picture.size)))
+    if not shapes:
+        raise BadData(f"none of the first {LOOKED_AT} images of '{source.name}' can be read")
+    return max(c for c, _ in shapes), int(np.median([s for _, s in shapes]))
+
+
+def prepare_data(
+    source: Source, config: DataConfig, channels: int, size: int, device: torch.device, split: Split | None = None
+) -> Dataset:
+    """Decode, hold out and split a data set. Given a `split`, that one is used instead of a new one.
+
+    Raises BadData for an image that cannot be read, or labels that cannot be had.
+    """
+    decode = Decoder(config.channels or channels, size, config.fit)
+    tables = [source.train] + ([source.test] if source.test else [])
+    fits = sum(map(len, tables)) * decode.channels * size * size <= config.memory
+    readable: list[Labels] = []
+    pixels: list[Any] = []
+    corrupt: list[str] = []
+    for table in tables:
+        if fits:
+            decoded, bad = decode.all(table, config.skip_corrupt)
+            pixels.append(decoded)
+        else:
+            bad = decode.unreadable(table) if config.skip_corrupt else []
+        corrupt += [table.where(i) for i in bad]
+        readable.append(np.setdiff1d(np.arange(len(table)), bad))
+
+    def images(which: int, members: Labels) -> Images:
+        if fits:
+            return InMemory(torch.from_numpy(pixels[which][members]).to(device))
+        return Streamed(tables[which], members, decode, config.workers)
+
+    if split is None:
+        own = readable[0]
+        found = make_split(
+            np.asarray(source.train.labels)[own],
+            source.class_names,
+            config.labels,
+            config.split_seed,
+            0.0 if source.test else config.test_fraction,
+            config.test_seed,
+        )
+        split = Split(own[found.train], own[found.labelled], found.labels, own[found.test])
+    labelled = torch.from_numpy(np.searchsorted(split.train, split.labelled))
+    unlabelled = torch.arange(len(split.train))
+    if not config.labelled_in_unlabelled:
+        unlabelled = unlabelled[~torch.isin(unlabelled, labelled)]
+    if source.test is not None:
+        test, test_labels = images(1, readable[1]), np.asarray(source.test.labels)[readable[1]]
+    else:
+        test, test_labels = images(0, split.test), np.asarray(source.train.labels)[split.test]
+    return Dataset(
+        name=source.name,
+        shape=ImageShape(decode.channels, size, len(source.class_names)),
+        class_names=list(source.class_names),
+        train=images(0, split.train),
+        labelled=labelled,
+        labels=torch.from_numpy(split.labels),
+        unlabelled=unlabelled,
+        test=test,
+        test_labels=torch.from_numpy(test_labels),
+        split=split,
+        corrupt=corrupt,
+    )

@@ -1,0 +1,40 @@
+"""From the word after `--data` to a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ganzoo.config import DataConfig
+from ganzoo.contracts import Source
+from ganzoo.data.files import folder_source, zip_source
+from ganzoo.data.hub import hub_source
+from ganzoo.errors import BadData, UnknownComponent
+from ganzoo.options import check_options
+from ganzoo.registry import Registry, create
+
+
+def open_source(data: DataConfig, registry: Registry) -> Source:
+    """Return the data set of a folder, a zip file, `hf:<name>` or a registered name.
+
+    Raises BadData, or BadOption for an option that the data set does not have.
+    """
+    name, path = data.source, Path(data.source).expanduser()
+    if name.startswith("hf:"):
+        return hub_source(name.removeprefix("hf:"), **check_options(hub_source, data.options, f"data '{name}'"))
+    if path.is_file() and path.suffix == ".zip":
+        return zip_source(path)
+    if path.is_file():
+        raise BadData(f"{name} is a file; --data takes a folder, a zip file, hf:<name> or a data set's name")
+    if path.is_dir():
+        parquet = next(path.glob("**/*.parquet"), None)
+        if parquet is None:
+            return folder_source(path)
+        return hub_source(str(path), **check_options(hub_source, data.options, f"data '{name}'"))
+    try:
+        registry.get("dataset", name)
+    except UnknownComponent as error:
+        raise BadData(f"there is no folder or file {name}, and {error}") from error
+    source = create("dataset", name, registry=registry, **data.options)
+    if not isinstance(source, Source):
+        raise BadData(f"data set '{name}' is not a ganzoo Source but {type(source).__name__}")
+    return source

@@ -1,0 +1,118 @@
+"""Which images are held out, and whose labels may be seen: decided once, by seed, and kept with its hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganzoo.errors import BadData, CorruptFile
+from ganzoo.storage import read_tensors, tensor_bytes
+
+Labels = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices into a data set's train table.
+
+    train: images used for training. labelled: those whose label may be seen, a part of `train`; labels: their labels.
+    test: images held out of the train table; empty where the data set has a test table of its own.
+    """
+
+    train: Labels
+    labelled: Labels
+    labels: Labels
+    test: Labels
+
+    @property
+    def hash(self) -> str:
+        """sha256 over every index and label."""
+        digest = hashlib.sha256()
+        for array in (self.train, self.labelled, self.labels, self.test):
+            digest.update(np.int64(len(array)).tobytes() + np.ascontiguousarray(array, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a safetensors file, with the hash in its metadata."""
+        arrays = {"train": self.train, "labelled": self.labelled, "labels": self.labels, "test": self.test}
+        return tensor_bytes({k: torch.from_numpy(v) for k, v in arrays.items()}, {"sha256": self.hash})
+
+    @classmethod
+    def load(cls, path: Path) -> Split:
+        """Read what `to_bytes` wrote. Raises CorruptFile."""
+        tensors = read_tensors(path)
+        try:
+            return cls(**{name: tensor.numpy() for name, tensor in tensors.items()})
+        except TypeError as error:
+            raise CorruptFile(f"{path} is not a label split") from error
+
+
+def make_split(
+    known: Labels,
+    class_names: Sequence[str],
+    labels: int | str,
+    split_seed: int,
+    held_out: float,
+    test_seed: int,
+) -> Split:
+    """Hold out a part of the images, and choose whose labels may be seen, both balanced over the classes.
+
+    known: the label of every image, -1 where there is none. labels: how many to keep, or "all".
+    held_out: part of the images to hold out, by `test_seed`; 0 where there is a test set already.
+    Raises BadData when there are not that many labels, or a class would have none.
+    """
+    test = _hold_out(known, held_out, np.random.default_rng([test_seed, 1]))
+    train = np.setdiff1d(np.arange(len(known)), test)
+    by_class = [train[known[train] == k] for k in range(len(class_names))]
+    available = sum(map(len, by_class))
+    wanted = available if labels == "all" else int(labels)
+    if class_names:
+        if empty := [str(c) for c, members in zip(class_names, by_class, strict=True) if not len(members)]:
+            raise BadData(f"class '{empty[0]}' has no labelled training image; give it one or remove the class")
+        if wanted < len(class_names):
+            raise BadData(
+                f"{wanted} labels cannot give each of {len(class_names)} classes one; use --labels all or more"
+            )
+    if wanted > available:
+        raise BadData(f"{wanted} labels asked for, but only {available} training images have one: --labels {available}")
+    rng = np.random.default_rng([split_seed, 2])
+    counts = (
+        [len(m) for m in by_class] if labels == "all" else _shares(wanted, [len(m) for m in by_class], class_names, rng)
+    )
+    chosen = [np.sort(rng.permutation(m)[:n]) for m, n in zip(by_class, counts, strict=True)]
+    labelled = np.sort(np.concatenate([*chosen, np.empty(0, dtype=np.int64)]).astype(np.int64))
+    return Split(train, labelled, known[labelled], test)
+
+
+def _shares(wanted: int, sizes: list[int], names: Sequence[str], rng: np.random.Generator) -> list[int]:
+    """Share `wanted` labels evenly; what does not divide goes to classes drawn at random."""
+    if not sizes:
+        return []
+    shares = np.full(len(sizes), wanted // len(sizes))
+    shares[rng.permutation(len(sizes))[: wanted % len(sizes)]] += 1
+    for name, share, size in zip(names, shares, sizes, strict=True):
+        if share > size:
+            most = min(sizes) * len(sizes)
+            raise BadData(
+                f"class '{name}' has {size} labelled training images, not the {share} of a balanced "
+                f"{wanted}; --labels {most} at most, or --labels all"
+            )
+    return [int(s) for s in shares]
+
+
+def _hold_out(known: Labels, part: float, rng: np.random.Generator) -> Labels:
+    """Draw a part of every class (and of the images without a class, where there are no others)."""
+    if not part:
+        return np.empty(0, dtype=np.int64)
+    classes = [k for k in np.unique(known) if k >= 0] or [-1]
+    drawn = []
+    for k in classes:
+        members = np.flatnonzero(known == k)
+        drawn.append(rng.permutation(members)[: round(part * len(members))])
+    return np.sort(np.concatenate(drawn).astype(np.int64))

@@ -1,0 +1,280 @@
+"""A trained GAN: sample, classify, score; and the folder that holds it."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import ganzoo
+from ganzoo.component import ImageShape
+from ganzoo.config import Part
+from ganzoo.critic import Critic
+from ganzoo.errors import BadData, CorruptFile, Incompatible
+from ganzoo.pictures import from_uint8, grid, png, prepare
+from ganzoo.registry import Registry, create, installed
+from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json, write_folder
+from ganzoo.strategy import Strategy, latent
+
+FORMAT = 1
+CHUNK = 256
+
+
+class Parts(Protocol):
+    """What names the components of a model: a `Config`, or what a model folder says."""
+
+    @property
+    def generator(self) -> Part:
+        """The generator and its options."""
+
+    @property
+    def discriminator(self) -> Part:
+        """The discriminator and its options."""
+
+    @property
+    def ssl(self) -> Part:
+        """The ssl and its options."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """The components of a model folder."""
+
+    generator: Part
+    discriminator: Part
+    ssl: Part
+
+
+@dataclass
+class GAN:
+    """Networks by name (`generator`, `discriminator`, a strategy's own), and what is needed to use them.
+
+    Images are float `[B, C, H, W]` in [-1, 1]. `facts` are plain values kept in the model folder's `config.json`.
+    """
+
+    parts: Parts
+    networks: dict[str, nn.Module]
+    strategy: Strategy
+    shape: ImageShape
+    class_names: Sequence[str] = ()
+    fit: str = "crop"
+    components: dict[str, dict[str, Any]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, parts: Parts, shape: ImageShape, registry: Registry | None = None, **more: Any) -> GAN:
+        """Make untrained networks by name. Raises UnknownComponent, BadOption or Incompatible."""
+        registry = registry or installed()
+        strategy: Strategy = create("ssl", parts.ssl.name, registry=registry, **parts.ssl.options)
+        if strategy.needs_labels and not shape.classes:
+            raise Incompatible(
+                f"ssl '{parts.ssl.name}' needs labelled images, and the data has none; "
+                "sort some into class folders, or train without labels: --ssl none"
+            )
+        for kind, part in (("generator", parts.generator), ("discriminator", parts.discriminator)):
+            component = registry.get(kind, part.name).component
+            if component.sizes and shape.size not in component.sizes:
+                sizes = ", ".join(map(str, component.sizes))
+                raise Incompatible(
+                    f"{kind} '{part.name}' cannot do {shape.size}×{shape.size} images; it can do {sizes}"
+                )
+        moving = {name for player in strategy.players() for name in player.networks}
+        makers = {
+            "generator": lambda: create(
+                "generator", parts.generator.name, shape, registry=registry, **parts.generator.options
+            ),
+            "discriminator": lambda: _critic(parts, strategy, shape, registry),
+        }
+        networks: dict[str, nn.Module] = {name: make() for name, make in makers.items() if name in moving}
+        if getattr(networks.get("generator"), "conditional", False) and not shape.classes:
+            raise Incompatible(f"generator '{parts.generator.name}' is conditional, and the data has no classes")
+        networks |= {n: m for n, m in strategy.networks(shape).items() if n in moving}
+        if unknown := sorted(moving - networks.keys()):
+            raise Incompatible(f"ssl '{parts.ssl.name}' moves a network '{unknown[0]}' that it does not make")
+        components = {kind: _provenance(kind, getattr(parts, kind), registry) for kind in Named.__dataclass_fields__}
+        return cls(parts, networks, strategy, shape, components=components, **more)
+
+    def copy(self) -> GAN:
+        """Return a copy with networks of its own, without gradients, for evaluation."""
+        networks = {n: copy.deepcopy(m).requires_grad_(False).eval() for n, m in self.networks.items()}
+        return replace(self, networks=networks, facts=dict(self.facts))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(next(iter(self.networks.values())).parameters()).device
+
+    def to(self, device: str | torch.device) -> GAN:
+        """Move the networks and return the same object."""
+        for network in self.networks.values():
+            network.to(device)
+        return self
+
+    def network(self, name: str) -> nn.Module:
+        """Return a network by name. Raises Incompatible when this model has none of that name."""
+        if name not in self.networks:
+            raise Incompatible(
+                f"this model has no {name}: it was trained with ssl '{self.parts.ssl.name}'"
+                f"{'' if getattr(self.strategy, 'gan', True) else ' and gan=off'}"
+            )
+        return self.networks[name]
+
+    @torch.no_grad()
+    def sample(self, n: int, y: int | Sequence[int] | Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Return n generated images `[n, C, H, W]` in [-1, 1], the same for the same seed on every device.
+
+        y: a class, or n of them; only for a class-conditional generator, which draws them evenly when not told.
+        Raises Incompatible when the model has no generator, or no classes to choose from.
+        """
+        generator = self.network("generator")
+        rng = torch.Generator()
+        rng.manual_seed(int.from_bytes(os.urandom(7), "little") if seed is None else seed)
+        z = latent(generator, n, rng)
+        labels = self._labels(n, y)
+        parts = []
+        for i in range(0, n, CHUNK):
+            some = None if labels is None else labels[i : i + CHUNK].to(self.device)
+            parts.append(generator(z[i : i + CHUNK].to(self.device), some).float().cpu())
+        return torch.cat(parts) if parts else torch.empty(0, self.shape.channels, self.shape.size, self.shape.size)
+
+    def _labels(self, n: int, y: int | Sequence[int] | Tensor | None) -> Tensor | None:
+        if not getattr(self.networks["generator"], "conditional", False):
+            if y is not None:
+                raise Incompatible("this generator cannot be told a class; train one with --set gen.conditional=true")
+            return None
+        labels = torch.arange(n) % self.shape.classes if y is None else torch.as_tensor(y).expand(n)
+        if n and not (int(labels.min()) >= 0 and int(labels.max()) < self.shape.classes):
+            raise Incompatible(f"classes are 0 to {self.shape.classes - 1}, not {y}")
+        return labels
+
+    @torch.no_grad()
+    def classify(self, images: Tensor | Sequence[Image.Image | str | Path]) -> Tensor:
+        """Return class probabilities `[B, K]` of images (tensors in [-1, 1] or uint8, pictures, or paths).
+
+        Raises Incompatible when the model classifies nothing.
+        """
+        if not self.shape.classes:
+            raise Incompatible("this model was trained on images without classes; it cannot classify")
+        parts = []
+        for x in self._chunks(images):
+            logits = self.strategy.classify(self.networks, x)
+            if logits is None:
+                raise Incompatible(f"ssl '{self.parts.ssl.name}' trains no classifier; train one with --ssl kplus1")
+            parts.append(logits.float().softmax(1).cpu())
+        return torch.cat(parts) if parts else torch.empty(0, self.shape.classes)
+
+    @torch.no_grad()
+    def score(self, images: Tensor | Sequence[Image.Image | str | Path]) -> Tensor:
+        """Return the discriminator's realness logit `[B]` of images: larger is more like the training images.
+
+        Raises Incompatible when the discriminator was trained without a generator.
+        """
+        self.network("generator")
+        scores = [self.networks["discriminator"](x).adv.float().cpu() for x in self._chunks(images)]
+        return torch.cat(scores) if scores else torch.empty(0)
+
+    def _chunks(self, images: Tensor | Sequence[Image.Image | str | Path]) -> Iterator[Tensor]:
+        for i in range(0, len(images), CHUNK):
+            yield self.prepare(images[i : i + CHUNK]).to(self.device)
+
+    def prepare(self, images: Tensor | Sequence[Image.Image | str | Path]) -> Tensor:
+        """Return images as the networks take them: float `[B, C, H, W]` in [-1, 1], of the training size.
+
+        Raises BadData for an image that cannot be read, or a tensor of another shape.
+        """
+        wanted = (self.shape.channels, self.shape.size, self.shape.size)
+        if isinstance(images, Tensor):
+            if tuple(images.shape[1:]) != wanted:
+                raise BadData(
+                    f"images of shape {list(images.shape)} given; this model takes [B, {', '.join(map(str, wanted))}]"
+                )
+            return from_uint8(images) if images.dtype == torch.uint8 else images.float()
+        return from_uint8(torch.stack([self._read(image) for image in images]))
+
+    def _read(self, image: Image.Image | str | Path) -> Tensor:
+        try:
+            picture = image if isinstance(image, Image.Image) else Image.open(image)
+            return torch.from_numpy(prepare(picture, self.shape.channels, self.shape.size, self.fit))
+        except Exception as error:  # decoders raise anything from OSError to SyntaxError
+            raise BadData(f"image {image} cannot be read ({error})") from error
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model folder: `config.json`, one safetensors file a network, `samples.png`. Raises CannotWrite."""
+        files = {f"{name}.safetensors": tensor_bytes(m.state_dict()) for name, m in self.networks.items()}
+        config = {
+            "library": "ganzoo",
+            "format": FORMAT,
+            "version": ganzoo.__version__,
+            "shape": self.shape._asdict(),
+            "class_names": list(self.class_names),
+            "fit": self.fit,
+            "components": self.components,
+            "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+            **self.facts,
+        }
+        files["config.json"] = to_json(config)
+        if "generator" in self.networks:
+            files["samples.png"] = png(grid(self.sample(100, seed=0)))
+        write_folder(Path(folder), files)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> GAN:
+        """Read a model folder, or the model of a run folder.
+
+        Only registered names are looked up; nothing that the folder says is imported.
+        Raises CorruptFile, UnknownComponent, BadOption or Incompatible.
+        """
+        folder = Path(path)
+        folder = folder / "model" if (folder / "model" / "config.json").is_file() else folder
+        if not folder.is_dir():
+            raise BadData(f"there is no run or model folder {path}; ganzoo train makes one")
+        if not (folder / "config.json").is_file() or (folder / "checkpoints").exists():
+            raise BadData(f"{path} holds no finished model; continue its run with: ganzoo train --out {path}")
+        config = read_json(folder / "config.json")
+        if config.get("library") != "ganzoo":
+            raise CorruptFile(f"{folder} is not a ganzoo model folder")
+        if int(config.get("format", 0)) > FORMAT:
+            raise CorruptFile(
+                f"{folder} was written by ganzoo {config.get('version')}; "
+                f"install that version: pip install 'torch-ganzoo>={config.get('version')}'"
+            )
+        try:
+            parts = Named(**{k: Part(name=c["name"], **c["options"]) for k, c in config["components"].items()})
+            shape = ImageShape(**config["shape"])
+            known = {"class_names": config["class_names"], "fit": config["fit"]}
+            hashes = dict(config["sha256"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptFile(f"{folder}/config.json does not describe a model ({error!r})") from error
+        gan = cls.build(parts, shape, **known)
+        for name, network in gan.networks.items():
+            file = folder / f"{name}.safetensors"
+            if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != hashes.get(file.name):
+                raise CorruptFile(f"{file} is missing or damaged: its sha256 is not the one in config.json")
+            load_weights(network, read_tensors(file), str(file))
+            network.requires_grad_(False).eval()
+        written = {"library", "format", "version", "shape", "class_names", "fit", "components", "sha256"}
+        gan.facts = {k: v for k, v in config.items() if k not in written}
+        return gan.to(device)
+
+
+def parameters(network: nn.Module) -> int:
+    """Return the number of parameters of a network."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def _critic(parts: Parts, strategy: Strategy, shape: ImageShape, registry: Registry) -> Critic:
+    trunk = create("discriminator", parts.discriminator.name, shape, registry=registry, **parts.discriminator.options)
+    return Critic(trunk, strategy.head(trunk.num_features, shape))
+
+
+def _provenance(kind: str, part: Part, registry: Registry) -> dict[str, Any]:
+    plugin = registry.get(kind, part.name).plugin
+    return {"name": part.name, "options": part.options, "package": plugin.distribution, "version": plugin.version}

@@ -1,0 +1,112 @@
+"""What options a target has, read from its own signature and docstring; and whether given ones fit."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from docstring_parser import parse
+from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, ValidationError, create_model
+
+from ganzoo.errors import BadOption, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a target: its name, annotation, default (None with `required`) and meaning."""
+
+    name: str
+    annotation: Any
+    default: Any
+    required: bool
+    meaning: str
+
+    @property
+    def type(self) -> str:
+        """The annotation as it is written."""
+        if isinstance(self.annotation, type) and not hasattr(self.annotation, "__args__"):
+            return self.annotation.__name__
+        return str(self.annotation).replace("typing.", "")
+
+
+def options_of(target: Callable[..., Any]) -> list[Option]:
+    """Return the keyword options of `target`: every parameter but `shape`, in order of definition.
+
+    Meanings come from the docstring of the target or, for a class, also of its `__init__` and its bases.
+    """
+    hints = _hints(target)
+    meanings = _meanings(target)
+    return [
+        Option(
+            name=p.name,
+            annotation=hints.get(p.name, Any if p.annotation is p.empty else p.annotation),
+            default=None if p.default is p.empty else p.default,
+            required=p.default is p.empty,
+            meaning=meanings.get(p.name, ""),
+        )
+        for p in inspect.signature(target).parameters.values()
+        if p.name != "shape" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
+
+
+def check_options(target: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return `given` converted to the types of the target's signature.
+
+    `where` names the component in messages, as in `generator 'dcgan'`.
+    Raises BadOption for an unknown option, a missing one, or a value of another type.
+    """
+    known = {o.name: o for o in options_of(target)}
+    for name in given:
+        if name not in known:
+            valid = ", ".join(known) or "none"
+            raise BadOption(f"{where} has no option '{name}'{nearest(name, known)} Its options: {valid}")
+    try:
+        model = _model(target)
+        checked = model.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        if first["type"] == "missing":
+            raise BadOption(f"{where} needs the option '{name}' ({known[name].type})") from error
+        raise BadOption(
+            f"{where}: option '{name}' is {known[name].type}, not {first['input']!r} ({first['msg'].lower()})"
+        ) from error
+    return {name: getattr(checked, name) for name in given}
+
+
+@functools.cache
+def _model(target: Callable[..., Any]) -> Any:
+    make: Callable[..., Any] = create_model
+    fields: dict[str, Any] = {o.name: (o.annotation, ... if o.required else o.default) for o in options_of(target)}
+    config = ConfigDict(extra="forbid", protected_namespaces=())
+    try:
+        return make("Options", __config__=config, **fields)
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        return make("Options", __config__=config, **{n: (Any, default) for n, (_, default) in fields.items()})
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    hints: dict[str, Any] = {}
+    for owner in (target, getattr(target, "__init__", None)):
+        try:
+            hints |= get_type_hints(owner)
+        except (NameError, TypeError, AttributeError):  # a name known to type checkers only: leave that one unchecked
+            continue
+    return hints
+
+
+def _meanings(target: Callable[..., Any]) -> dict[str, str]:
+    owners = (
+        [*reversed(inspect.getmro(target)), vars(target).get("__init__", target)]
+        if isinstance(target, type)
+        else [target]
+    )
+    return {
+        p.arg_name: " ".join((p.description or "").split())
+        for owner in owners
+        if owner is not object and owner.__doc__
+        for p in parse(owner.__doc__).params
+    }

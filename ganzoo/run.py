@@ -1,0 +1,156 @@
+"""The run folder: everything a run depends on and everything it made, whole at every moment."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganzoo.config import FILE as CONFIG
+from ganzoo.config import Config, differences
+from ganzoo.data.split import Split
+from ganzoo.errors import CannotWrite, CorruptFile, RunMismatch
+from ganzoo.registry import Registry
+from ganzoo.storage import read_json, to_json, verify, with_manifest, write_file, write_folder, writing
+
+SPLIT, METRICS, ENVIRONMENT = "split.safetensors", "metrics.jsonl", "environment.json"
+
+
+class Run:
+    """A run folder.
+
+    config.json: the configuration. split.safetensors: which labels were seen, with their hash. environment.json:
+    versions of the library and of every component's package, and the machine. metrics.jsonl: a row every few steps.
+    samples/: grids of the same latents. checkpoints/: states to continue from. model/: the averaged networks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path, config: Config, registry: Registry) -> Run:
+        """Make a run folder, or return to one. Raises RunMismatch with the differences, or CannotWrite."""
+        run = cls(path)
+        if (path / CONFIG).is_file():
+            old = run.config()
+            if rows := differences(old.to_dict(), config.to_dict()):
+                listed = "\n  ".join(rows)
+                raise RunMismatch(
+                    f"{path} is a run of another configuration:\n  {listed}\n"
+                    "Continue it as it was, or choose another folder with --out"
+                )
+            return run
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise CannotWrite(f"{path} exists and is not a run folder; choose another with --out")
+        with writing(path):
+            (path / "samples").mkdir(parents=True)
+            (path / "checkpoints").mkdir()
+        write_file(path / ENVIRONMENT, to_json(environment(config, registry)))
+        write_file(path / CONFIG, config.to_json().encode())
+        return run
+
+    def config(self) -> Config:
+        """Return the run's configuration. Raises CorruptFile."""
+        return Config.parse(read_json(self.path / CONFIG))
+
+    def keep_split(self, split: Split) -> None:
+        """Keep the label split, or check that it is the one kept. Raises RunMismatch."""
+        path = self.path / SPLIT
+        if not path.is_file():
+            write_file(path, split.to_bytes())
+        elif (kept := Split.load(path)).hash != split.hash:
+            raise RunMismatch(
+                f"the images or labels have changed since {self.path} began: its split is {kept.hash[:12]}…, "
+                f"the data now gives {split.hash[:12]}…; restore the data, or choose another folder with --out"
+            )
+
+    def checkpoints(self) -> list[Path]:
+        """Return the complete checkpoints, oldest first."""
+        found = (self.path / "checkpoints").glob("[0-9]*")
+        return sorted((p for p in found if p.is_dir() and p.name.isdigit()), key=lambda p: int(p.name))
+
+    def save_checkpoint(self, step: int, files: dict[str, bytes], keep: int) -> None:
+        """Write a checkpoint; older ones than the newest `keep` are deleted last. Raises CannotWrite."""
+        write_folder(self.path / "checkpoints" / f"{step:06d}", with_manifest(files))
+        for old in self.checkpoints()[:-keep]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def latest_checkpoint(self) -> Path | None:
+        """Return the newest checkpoint, verified, or None. Raises CorruptFile saying how to go on without it."""
+        found = self.checkpoints()
+        if not found:
+            return None
+        try:
+            verify(found[-1])
+        except CorruptFile as error:
+            before = f"from step {int(found[-2].name)}" if len(found) > 1 else "from the start"
+            raise CorruptFile(
+                f"{error}. Delete {found[-1]} and run the same command again to go on {before}"
+            ) from error
+        return found[-1]
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drop rows after `step`: those steps will be taken again."""
+        path = self.path / METRICS
+        if path.is_file():
+            rows = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            write_file(path, "".join(f"{row}\n" for row in rows).encode())
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Append a row of metrics."""
+        with writing(self.path / METRICS), (self.path / METRICS).open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the rows of metrics."""
+        path = self.path / METRICS
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+    def save_picture(self, step: int, content: bytes) -> Path:
+        """Write a sample grid."""
+        path = self.path / "samples" / f"{step:06d}.png"
+        write_file(path, content)
+        return path
+
+
+def new_folder(root: Path, name: str) -> Path:
+    """Make and return `root/name-N` for the first N that is free. Raises CannotWrite."""
+    with writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            try:
+                (root / f"{name}-{number}").mkdir()
+                return root / f"{name}-{number}"
+            except FileExistsError:
+                number += 1
+
+
+def environment(config: Config, registry: Registry) -> dict[str, Any]:
+    """Return what a result depends on besides its configuration."""
+    parts = {kind: getattr(config, kind).name for kind in ("generator", "discriminator", "loss", "ssl")}
+    plugins = {kind: registry.get(kind, name).plugin for kind, name in parts.items()}
+    return {
+        "components": {
+            k: {"name": parts[k], "package": p.distribution, "version": p.version} for k, p in plugins.items()
+        },
+        "versions": {
+            "ganzoo": version("torch-ganzoo"),
+            "torch": torch.__version__,
+            "accelerate": version("accelerate"),
+        },
+        "python": platform.python_version(),
+        "machine": {"system": platform.system(), "processor": platform.machine(), "threads": torch.get_num_threads()},
+    }
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):  # a row cut short by a crash
+        return float("inf")

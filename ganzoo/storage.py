@@ -1,0 +1,141 @@
+"""Folders of tensors and facts on disk: whole or not at all, verified by sha256, never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from ganzoo.errors import CannotWrite, CorruptFile
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn any failure to write into CannotWrite, naming `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite(
+            f"cannot write {path} ({error.strerror}); what was saved before is kept. "
+            "Make room or choose another folder with --out, then run the same command again"
+        ) from error
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that a crash leaves either the old content or the new."""
+    temporary = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        try:
+            _write_synced(temporary, content)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder of files under another name, then rename it into place."""
+    temporary, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old")
+    with writing(path):
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            for name, content in files.items():
+                _write_synced(temporary / name, content)
+            shutil.rmtree(old, ignore_errors=True)
+            if path.exists():
+                path.rename(old)
+            temporary.rename(path)
+            _sync(path.parent)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return files with one more, which holds their sha256s."""
+    return {**files, MANIFEST: to_json({name: hashlib.sha256(content).hexdigest() for name, content in files.items()})}
+
+
+def verify(folder: Path) -> None:
+    """Check every file of a folder against its manifest. Raises CorruptFile naming the first that differs."""
+    manifest = read_json(folder / MANIFEST)
+    for name, expected in manifest.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file():
+            raise CorruptFile(f"{path} is missing; the folder is damaged")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                raise CorruptFile(f"{path} is damaged: its sha256 is not the one in {MANIFEST}")
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Return tensors as the content of a safetensors file."""
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    return safetensors.torch.save(plain, metadata=dict(metadata or {}))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file. Raises CorruptFile."""
+    try:
+        return safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CorruptFile(f"{path} cannot be read as safetensors ({error})") from error
+
+
+def to_json(value: Any) -> bytes:
+    """Return a value as the content of a JSON file."""
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises CorruptFile."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CorruptFile(f"{path} cannot be read as JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise CorruptFile(f"{path} holds no JSON object")
+    return value
+
+
+def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Copy tensors into a module; names and shapes are compared before the first byte. Raises CorruptFile."""
+    own = module.state_dict()
+    if missing := sorted(own.keys() - tensors.keys()):
+        raise CorruptFile(f"{where} lacks the tensor '{missing[0]}' ({len(missing)} in all)")
+    if surplus := sorted(tensors.keys() - own.keys()):
+        raise CorruptFile(f"{where} has a tensor '{surplus[0]}' that this network does not ({len(surplus)} in all)")
+    for name, tensor in own.items():
+        if tensor.shape != tensors[name].shape:
+            raise CorruptFile(f"{where}: '{name}' has shape {list(tensors[name].shape)}, not {list(tensor.shape)}")
+    module.load_state_dict(dict(tensors), strict=True)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,278 @@
+"""One checker for every component: our own test suite's, `ganzoo plugins --check`'s and a plugin author's.
+
+    from ganzoo.testing import check_component
+    def test_mine():
+        check_component("generator", "swishgan")
+
+A component is tried beside tiny partners, through the same assembly and loop as any run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ganzoo.assemble import Experiment, assemble
+from ganzoo.component import Component, ImageShape
+from ganzoo.config import Config
+from ganzoo.contracts import AdversarialLoss, DiscOutput, Source
+from ganzoo.options import options_of
+from ganzoo.recipes import configure
+from ganzoo.registry import Plugin, Registered, Registry, create, installed
+from ganzoo.strategy import latent
+from ganzoo.trainer import Trainer
+
+HERE = "ganzoo.testing"
+CLASSES = 3
+
+
+class TinyGenerator(nn.Module):
+    """One linear layer, any shape."""
+
+    def __init__(self, shape: ImageShape, conditional: bool = False) -> None:
+        super().__init__()
+        self.z_dim, self.shape, self.conditional = 4, shape, conditional
+        self.label = nn.Embedding(max(shape.classes, 1), 4)
+        self.layer = nn.Linear(4, shape.channels * shape.size**2)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map z `[B, 4]` to images."""
+        x: Tensor = self.layer(z if y is None else z + self.label(y)).tanh()
+        return x.reshape(-1, self.shape.channels, self.shape.size, self.shape.size)
+
+
+class TinyTrunk(nn.Module):
+    """One linear layer, any shape."""
+
+    num_features = 8
+
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__()
+        self.layer = nn.Linear(shape.channels * shape.size**2, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images to features `[B, 8]`."""
+        features: Tensor = self.layer(x.flatten(1)).tanh()
+        return features
+
+
+def tiny_loss() -> AdversarialLoss:
+    """Return a mean difference that saturates."""
+    return AdversarialLoss(
+        lambda real, fake: (fake.tanh() - real.tanh()).mean(), lambda real, fake: -fake.tanh().mean()
+    )
+
+
+class TinyTable:
+    """Noise whose brightness is its class."""
+
+    def __init__(self, n: int, channels: int, size: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.labels = np.arange(n, dtype=np.int64) % CLASSES
+        base = self.labels.reshape(-1, 1, 1, 1) * 80
+        self.pixels = (base + rng.integers(0, 60, (n, size, size, channels))).astype(np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def image(self, index: int) -> Image.Image:
+        """Return one image."""
+        pixels = self.pixels[index]
+        return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+    def where(self, index: int) -> str:
+        """Return the number of one image."""
+        return f"tiny {index}"
+
+
+def tiny_data(channels: int = 1, size: int = 16, n: int = 60) -> Source:
+    """Return images of three classes that a linear classifier can tell apart."""
+    return Source(
+        "tiny", TinyTable(n, channels, size, 0), TinyTable(n // 2, channels, size, 1), ["dark", "grey", "light"]
+    )
+
+
+TINY: dict[str, Any] = {
+    "generator": "tiny/tiny", "discriminator": "tiny/tiny", "loss": "tiny/tiny", "ssl": "tiny/tiny",
+    "data": {"source": "tiny/tiny", "labels": 9}, "steps": 2, "batch": 6, "precision": "fp32", "device": "cpu",
+}  # fmt: skip
+
+
+def registry_with(*registered: Registered) -> Registry:
+    """Return a registry of tiny partners, a `default` preset made of them, and the components given."""
+    plugin = Plugin("tiny", None)
+    targets = {"generator": "TinyGenerator", "discriminator": "TinyTrunk", "loss": "tiny_loss", "dataset": "tiny_data"}
+    own = [Registered(kind, plugin, Component("tiny", f"{HERE}:{target}")) for kind, target in targets.items()]
+    own.append(Registered("ssl", plugin, Component("tiny", "ganzoo.strategy:Strategy")))
+    own.append(Registered("preset", plugin, Component("default", f"{HERE}:TINY")))
+    return Registry([plugin, *{r.plugin.name: r.plugin for r in registered}.values()], [*own, *registered])
+
+
+def check_component(kind: str | Registered, name: str = "", **options: Any) -> None:
+    """Check one component against its contract, and train two steps with it beside tiny partners.
+
+    Given `"generator", "name"` or what `ganzoo.list_components()` returns, and options of the component.
+    Raises AssertionError saying what is wrong, or the GanzooError of a component that cannot be made.
+    """
+    registered = kind if isinstance(kind, Registered) else installed().get(kind, name)
+    component = registered.component
+    target = component.load()
+    assert component.summary, f"'{component.name}' has no summary: give its Component one"
+    if callable(target):
+        unexplained = [o.name for o in options_of(target) if not o.meaning]
+        assert not unexplained, f"'{component.name}': its docstring does not explain under Args: {unexplained}"
+    registry = installed() if registered.kind == "preset" else registry_with(registered)
+    CHECKS[registered.kind](registered, registry, options)
+
+
+def _train(registry: Registry, values: dict[str, Any]) -> Experiment:
+    experiment = assemble(configure(values=values, registry=registry), registry)
+    trainer = Trainer(experiment)
+    for _ in range(experiment.config.steps):
+        trainer.iterate()
+    trainer._terms()
+    for name, network in trainer.averaged.networks.items():
+        bad = [n for n, t in network.state_dict().items() if t.is_floating_point() and not bool(t.isfinite().all())]
+        assert not bad, f"after two steps these of the {name} are not finite: {bad}"
+    return experiment
+
+
+def _part(registered: Registered, options: dict[str, Any]) -> dict[str, Any]:
+    return {"name": registered.qualified, **options}
+
+
+def _sizes(component: Component) -> int:
+    return min(component.sizes, default=16)
+
+
+def _check_generator(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    size = _sizes(r.component)
+    for channels in (1, 3, 4):
+        shape = ImageShape(channels, size, CLASSES)
+        made = create("generator", r.qualified, shape, registry=registry, **options)
+        y = torch.arange(2) if getattr(made, "conditional", False) else None
+        z = latent(made, 2, torch.Generator().manual_seed(0))
+        assert z.shape == (2, made.z_dim), f"latents are {list(z.shape)}, not [2, z_dim={made.z_dim}]"
+        x = made(z, y)
+        wanted = [2, channels, size, size]
+        assert list(x.shape) == wanted, f"images are {list(x.shape)}, not {wanted}"
+        assert bool(x.isfinite().all()), "images are not finite"
+        assert not torch.equal(x[0], x[1]), "different latents give the same image"
+        _check_gradients(made, x)
+        again = create("generator", r.qualified, shape, registry=registry, **options)
+        _check_state(made, again, z, y)
+    _train(registry, {"generator": _part(r, options), "data.options": {"size": size}})
+
+
+def _check_discriminator(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    size = _sizes(r.component)
+    for channels in (1, 3, 4):
+        shape = ImageShape(channels, size, CLASSES)
+        made = create("discriminator", r.qualified, shape, registry=registry, **options)
+        x = torch.rand(2, channels, size, size) * 2 - 1
+        features = made(x)
+        wanted = [2, made.num_features]
+        assert list(features.shape) == wanted, f"features are {list(features.shape)}, not {wanted}"
+        _check_gradients(made, features)
+        made.eval()
+        alone, together = made(x[:1]), made(x)[:1]
+        assert torch.allclose(alone, together, atol=1e-4), "in evaluation an image's features depend on its batch"
+        _check_state(made, create("discriminator", r.qualified, shape, registry=registry, **options), x)
+    _train(registry, {"discriminator": _part(r, options), "data.options": {"size": size}})
+
+
+def _check_loss(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    loss = create("loss", r.qualified, registry=registry, **options)
+    assert isinstance(loss, AdversarialLoss), f"it makes a {type(loss).__name__}, not an AdversarialLoss"
+    real, fake = (torch.linspace(a, b, 5, dtype=torch.float64, requires_grad=True) for a, b in ((-1, 2), (-2, 1)))
+    for side in (loss.discriminator, loss.generator):
+        assert side(real, fake).ndim == 0, "a side of the loss is not a scalar"
+        assert torch.autograd.gradcheck(side, (real, fake)), "its gradient is wrong"
+    high, low = torch.full((4,), 0.5), torch.full((4,), -0.5)
+    assert loss.discriminator(high, low) < loss.discriminator(low, high), (
+        "the discriminator is not rewarded for being right"
+    )
+    assert loss.generator(low, high) < loss.generator(high, low), "the generator is not rewarded for fooling"
+    _train(registry, {"loss": _part(r, options)})
+
+
+def _check_penalty(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    penalty = create("penalty", r.qualified, registry=registry, **options)
+    assert penalty.every >= 1, "`every` is not a positive number of steps"
+    assert isinstance(penalty.per_sample, bool), "`per_sample` is neither true nor false"
+    weight = torch.randn(12, requires_grad=True)
+    real, fake = torch.randn(4, 3, 2, 2), torch.randn(4, 3, 2, 2)
+    value = penalty(lambda x: DiscOutput((x.flatten(1) @ weight).tanh(), x.flatten(1)), real, fake)
+    assert math.isfinite(value.item()), "it is not a finite scalar"
+    (gradient,) = torch.autograd.grad(value, weight)
+    assert bool(gradient.abs().sum() > 0), "it gives the discriminator no gradient"
+    _train(registry, {f"penalties.{r.qualified}": options})
+
+
+def _check_augment(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    augment = create("augment", r.qualified, registry=registry, **options)
+    for channels in (1, 3, 4):
+        x = torch.rand(8, channels, 16, 16, requires_grad=True)
+        changed = augment(x)
+        assert changed.shape == x.shape, f"it changes the shape to {list(changed.shape)}"
+        assert bool(torch.autograd.grad(changed.sum(), x)[0].isfinite().all()), "no finite gradient passes through it"
+    _train(registry, {"augment": _part(r, options)})
+
+
+def _check_ssl(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    experiment = _train(registry, {"ssl": _part(r, options)})
+    gan = experiment.gan.copy()
+    logits = gan.strategy.classify(gan.networks, torch.zeros(2, 1, 16, 16))
+    assert logits is None or list(logits.shape) == [2, CLASSES], "class logits are not [B, classes]"
+    names = [p.name for p in experiment.players]
+    assert len(set(names)) == len(names), f"two players are called alike: {names}"
+
+
+def _check_dataset(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    if "download" in r.component.tags:  # nothing is fetched by a check
+        return
+    source = create("dataset", r.qualified, registry=registry, **options)
+    assert isinstance(source, Source), f"it makes a {type(source).__name__}, not a Source"
+    for table in (source.train, source.test) if source.test else (source.train,):
+        labels = np.asarray(table.labels)
+        assert labels.shape == (len(table),) != (0,), "it has not one label for each image"
+        assert (labels.dtype, labels.min() >= -1) == (np.int64, True), "labels are not int64, -1 for none"
+        assert labels.max() < len(source.class_names), "a label has no class name"
+        assert all((table.image(0).size[0], table.where(0))), "an image cannot be shown or named"
+
+
+def _check_preset(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    config = configure(preset=r.qualified, registry=registry)
+    assert Config.parse(config.to_dict()) == config, "it does not survive being written and read"
+
+
+def _check_gradients(network: nn.Module, out: Tensor) -> None:
+    parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
+    gradients = torch.autograd.grad(out.square().mean(), list(parameters.values()), allow_unused=True)
+    unused = [n for n, g in zip(parameters, gradients, strict=True) if g is None]
+    assert not unused, f"these parameters take no part, they get no gradient: {unused}"
+
+
+def _check_state(network: nn.Module, other: nn.Module, *inputs: Tensor | None) -> None:
+    other.load_state_dict(network.state_dict(), strict=True)
+    with torch.no_grad():
+        same = torch.equal(network.eval()(*inputs), other.eval()(*inputs))
+    assert same, "its state_dict does not hold everything: a copy with the same state gives another result"
+
+
+CHECKS: dict[str, Callable[[Registered, Registry, dict[str, Any]], None]] = {
+    "generator": _check_generator,
+    "discriminator": _check_discriminator,
+    "loss": _check_loss,
+    "penalty": _check_penalty,
+    "augment": _check_augment,
+    "ssl": _check_ssl,
+    "dataset": _check_dataset,
+    "preset": _check_preset,
+}

@@ -1,0 +1,354 @@
+"""The loop: players move one after the other, their weights are averaged, the run folder is kept whole.
+
+Every random number of an iteration comes from (seed, iteration, process), and every batch from (seed, player, draw);
+so a run that was stopped continues bit for bit from weights, optimizers and the step alone.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.assemble import Experiment
+from ganzoo.backend import seed_everything
+from ganzoo.config import Optimizer
+from ganzoo.contracts import Player
+from ganzoo.data import Draw
+from ganzoo.data.batches import seed_of
+from ganzoo.errors import Diverged, Interrupted
+from ganzoo.pictures import grid, png
+from ganzoo.run import Run
+from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json
+from ganzoo.strategy import Step
+
+GRID = 64
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: what the last rows of metrics say."""
+
+    step: int
+    steps: int
+    terms: dict[str, float]
+    images_per_second: float
+    seconds_left: float
+    error: float | None
+
+
+@dataclass
+class Moving:
+    """A player, the parameters it moves, and its optimizer."""
+
+    player: Player
+    settings: Optimizer
+    parameters: list[nn.Parameter]
+    optimizer: Any
+    log: dict[str, Tensor] = field(default_factory=dict)
+
+
+def schedule(kind: str, progress: float, hold: float) -> float:
+    """Return the factor of the learning rate at `progress` in [0, 1): 1 up to `hold`, then down towards 0."""
+    t = max(0.0, progress - hold) / (1 - hold)
+    return {"constant": 1.0, "linear": 1 - t, "cosine": 0.5 * (1 + math.cos(math.pi * t))}[kind]
+
+
+def averaging_weight(decay: float, step: int) -> float:
+    """Return the weight of the newest parameters in a bias-corrected average after `step` ≥ 1 of them.
+
+    It makes avg = (1-β) Σ βᵗ⁻ⁱ wᵢ / (1-βᵗ): Kingma and Ba 2015 (Adam), §3, for weights.
+    """
+    return (1 - decay) / (1 - decay**step)
+
+
+class Trainer:
+    """Moves an experiment from its newest checkpoint to its last step.
+
+    run: where it is kept; None keeps nothing (for measuring).
+    """
+
+    def __init__(self, experiment: Experiment, run: Run | None = None) -> None:
+        self.experiment, self.run = experiment, run
+        self.config, self.backend = experiment.config, experiment.backend
+        self.gan, self.averaged = experiment.gan, experiment.averaged
+        self.decay = self.config.ema if self.config.ema is not None else max(0.0, 1 - 10 / self.config.steps)
+        self.moving = [self._moving(player) for player in experiment.players]
+        live = [t for n in self.gan.networks.values() for t in (*n.parameters(), *n.buffers())]
+        kept = [t for n in self.averaged.networks.values() for t in (*n.parameters(), *n.buffers())]
+        self._floats = [(k, t) for k, t in zip(kept, live, strict=True) if t.is_floating_point()]
+        self._counts = [(k, t) for k, t in zip(kept, live, strict=True) if not t.is_floating_point()]
+        self._buffers = [b for n in self.gan.networks.values() for b in n.buffers() if b.is_floating_point()]
+        self.step = 0
+        self.error: float | None = None
+        self._stop = False
+
+    def _moving(self, player: Player) -> Moving:
+        settings = self.config.optimizer_of(player.name)
+        networks = [self.gan.networks[name] for name in player.networks]
+        own = [p for n in networks for p in n.parameters() if p.requires_grad]
+        adam = torch.optim.AdamW(
+            own,
+            settings.lr,
+            (settings.beta1, settings.beta2),
+            settings.eps,
+            weight_decay=settings.weight_decay,
+            fused=self.backend.device.type in ("cpu", "cuda"),
+        )
+        return Moving(player, settings, own, self.backend.accelerator.prepare_optimizer(adam))
+
+    # --- one iteration --------------------------------------------------------------------------------------------
+
+    def iterate(self) -> None:
+        """Let every player move, then average the weights."""
+        seed_everything(seed_of(self.config.seed, "iteration", self.step, self.backend.rank))
+        for network in self.gan.networks.values():
+            network.train()
+        for moving in self.moving:
+            with self._alone(moving):
+                for move in range(moving.settings.moves):
+                    self._move(moving, self.step * moving.settings.moves + move)
+        self.backend.average(self._buffers)
+        self.step += 1
+        self._average()
+
+    def _move(self, moving: Moving, number: int) -> None:
+        config, name = self.config, moving.player.name
+        progress = self.step / config.steps
+        rate = moving.settings.lr * schedule(moving.settings.schedule, progress, moving.settings.hold)
+        for group in moving.optimizer.param_groups:
+            group["lr"] = rate
+        for part in range(config.accumulate):
+            batches = self.experiment.batches
+            step = Step(
+                batch=Draw(batches, name, number * config.accumulate + part),
+                networks=self.gan.networks,
+                averaged=self.averaged.networks,
+                moving=moving.player.networks,
+                loss=self.experiment.loss,
+                augment=self.experiment.augment,
+                shape=self.gan.shape,
+                size=batches.sizes["unlabelled"] // self.backend.world,
+                real_view=self.gan.strategy.views[0],
+                iteration=self.step,
+                progress=progress,
+                device=self.backend.device,
+            )
+            with self.backend.autocast():
+                terms = moving.player.terms(step)
+                total = torch.stack([t.float() for t in terms.values()]).sum() / config.accumulate
+            self.backend.accelerator.backward(total)
+            moving.log = {term: value.detach() for term, value in terms.items()}
+        self.backend.average([p.grad for p in moving.parameters if p.grad is not None])
+        moving.optimizer.step()
+        moving.optimizer.zero_grad(set_to_none=True)
+
+    @contextmanager
+    def _alone(self, moving: Moving) -> Iterator[None]:
+        """Freeze everybody else: gradients of their weights would be computed and thrown away."""
+        others = [p for m in self.moving if m is not moving for p in m.parameters]
+        for parameter in others:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in others:
+                parameter.requires_grad_(True)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        weight = averaging_weight(self.decay, self.step)
+        torch._foreach_lerp_([k for k, _ in self._floats], [t for _, t in self._floats], weight)
+        for kept, live in self._counts:
+            kept.copy_(live)
+
+    # --- the run --------------------------------------------------------------------------------------------------
+
+    def fit(self, report: Callable[[Progress], None] = lambda _: None) -> None:
+        """Continue to the last step, keeping the run folder, and leave the model in it.
+
+        Raises Interrupted after SIGINT or SIGTERM, once the state is saved, and Diverged when a term is not a number.
+        """
+        self.resume()
+        with self._signals():
+            self._fit(report)
+        self.save()
+        self.evaluate()
+        self.save_model()
+
+    def _fit(self, report: Callable[[Progress], None]) -> None:
+        config, since, began = self.config, self.step, time.monotonic()
+        if self.step == 0:
+            self.picture()
+        while self.step < config.steps:
+            self.iterate()
+            last = self.step == config.steps
+            logs = last or self.step % config.log_every == 0
+            if logs or self.step % config.every("checkpoint") == 0:
+                terms = self._terms()
+            if self.step % config.every("evaluate") == 0 and not last:
+                self.evaluate()
+            if logs:
+                rate = (self.step - since) / (time.monotonic() - began)
+                self.log({**terms, "images_per_second": round(rate * config.batch, 1)})
+                left = (config.steps - self.step) / rate
+                report(Progress(self.step, config.steps, terms, rate * config.batch, left, self.error))
+            if last or self.step % config.every("sample") == 0:
+                self.picture()
+            if self.step % config.every("checkpoint") == 0 and not last:
+                self.save()
+            if self._stopping(logs):
+                self.save()
+                self.save_model()
+                raise Interrupted(f"stopped at step {self.step} of {config.steps}; saved")
+
+    def _stopping(self, agreed: bool) -> bool:
+        """Whether to stop; several processes agree about it when they log."""
+        return self._stop if self.backend.world == 1 else agreed and self.backend.agree(self._stop)
+
+    def _terms(self) -> dict[str, float]:
+        terms = {f"{m.player.name}/{name}": float(value) for m in self.moving for name, value in m.log.items()}
+        if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
+            raise Diverged(
+                f"{bad[0]} is {terms[bad[0]]} at step {self.step}: training has diverged. The last checkpoint "
+                "is kept; try a smaller --set optimizer.lr, --precision fp32 or a --penalty"
+            )
+        return terms
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let SIGINT and SIGTERM end the run after the current iteration; a second one ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self._stop:
+                raise KeyboardInterrupt
+            self._stop = True
+
+        old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    # --- what is kept ---------------------------------------------------------------------------------------------
+
+    def log(self, row: dict[str, float]) -> None:
+        """Write a row of metrics."""
+        if self.run and self.backend.main:
+            self.run.log({"step": self.step, **row})
+
+    @torch.no_grad()
+    def evaluate(self) -> float | None:
+        """Measure the held-out error of the averaged networks, in [0, 1]; None where there is nothing to measure.
+
+        It is logged, and decides nothing.
+        """
+        data = self.experiment.data
+        known = data.test_labels >= 0
+        if not (self.gan.shape.classes and bool(known.any()) and self.backend.main):
+            return None
+        wrong = 0
+        places = torch.split(torch.arange(len(data.test)), GRID * 4)
+        with self.backend.autocast():
+            for place, images in zip(places, data.test.batches(iter(places)), strict=False):
+                x = self.experiment.batches.see(images, "plain")
+                logits = self.gan.strategy.classify(self.averaged.networks, x)
+                if logits is None:
+                    return None
+                truth = data.test_labels[place]
+                wrong += int(((logits.argmax(1).cpu() != truth) & (truth >= 0)).sum())
+        self.error = wrong / int(known.sum())
+        self.log({"error": self.error})
+        return self.error
+
+    def picture(self) -> None:
+        """Write a grid of samples of the averaged generator, always of the same latents."""
+        if self.run and self.backend.main and "generator" in self.gan.networks:
+            with self.backend.autocast():
+                self.run.save_picture(self.step, png(grid(self.averaged.sample(GRID, seed=0))))
+
+    def save_model(self) -> None:
+        """Write the model folder: the averaged networks, and the error they have."""
+        if self.run and self.backend.main:
+            held_out = int((self.experiment.data.test_labels >= 0).sum())
+            metrics = {} if self.error is None else {"error": self.error, "held_out": held_out, "weights": "averaged"}
+            self.averaged.facts = {**self.gan.facts, "step": self.step, "metrics": metrics}
+            self.averaged.save(self.run.path / "model")
+        self.backend.wait()
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        if self.run and self.backend.main:
+            scaler = self.backend.accelerator.scaler
+            tensors, facts = self._optimizer_state()
+            state = {
+                "step": self.step,
+                "error": self.error,
+                "optimizers": facts,
+                "scaler": scaler.state_dict() if scaler else {},
+            }
+            files = {
+                "weights.safetensors": tensor_bytes(_flat(self.gan.networks)),
+                "averaged.safetensors": tensor_bytes(_flat(self.averaged.networks)),
+                "optimizers.safetensors": tensor_bytes(tensors),
+                "state.json": to_json(state),
+            }
+            self.run.save_checkpoint(self.step, files, self.config.keep_checkpoints)
+        self.backend.wait()
+
+    def resume(self) -> None:
+        """Take up the newest checkpoint, if there is one. Raises CorruptFile or RunMismatch."""
+        if not self.run:
+            return
+        if self.backend.main:
+            self.run.keep_split(self.experiment.data.split)
+        self.backend.wait()
+        if folder := self.run.latest_checkpoint():
+            state = read_json(folder / "state.json")
+            for file, networks in (("weights", self.gan.networks), ("averaged", self.averaged.networks)):
+                tensors = read_tensors(folder / f"{file}.safetensors")
+                load_weights(nn.ModuleDict(networks), tensors, str(folder / f"{file}.safetensors"))
+            self._load_optimizers(read_tensors(folder / "optimizers.safetensors"), state["optimizers"])
+            if self.backend.accelerator.scaler and state["scaler"]:
+                self.backend.accelerator.scaler.load_state_dict(state["scaler"])
+            self.step, self.error = int(state["step"]), state["error"]
+        if self.backend.main:
+            self.run.truncate_metrics(self.step)
+
+    def _optimizer_state(self) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
+        """Return the optimizers' state: tensors by `player/number/key`, and plain values likewise."""
+        tensors: dict[str, Tensor] = {}
+        facts: dict[str, dict[str, Any]] = {}
+        for m in self.moving:
+            for number, state in m.optimizer.state_dict()["state"].items():
+                for key, value in state.items():
+                    kept: dict[str, Any] = tensors if isinstance(value, Tensor) else facts.setdefault("plain", {})
+                    kept[f"{m.player.name}/{number}/{key}"] = value
+        return tensors, facts
+
+    def _load_optimizers(self, tensors: dict[str, Tensor], facts: dict[str, dict[str, Any]]) -> None:
+        for m in self.moving:
+            state: dict[int, dict[str, Any]] = {}
+            for name, value in {**tensors, **facts.get("plain", {})}.items():
+                player, number, key = name.rsplit("/", 2)
+                if player == m.player.name:
+                    state.setdefault(int(number), {})[key] = value
+            groups = m.optimizer.state_dict()["param_groups"]
+            m.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _flat(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
+    return nn.ModuleDict(networks).state_dict()

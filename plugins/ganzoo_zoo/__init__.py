@@ -1,0 +1,169 @@
+"""The built-in components: a plugin like any other, one line a component."""
+
+from ganzoo import Component, hookimpl
+
+POWERS_OF_TWO = (16, 32, 64, 128, 256)
+
+
+@hookimpl
+def ganzoo_generators() -> list[Component]:
+    """Latents to images."""
+    return [
+        Component(
+            "dcgan",
+            "ganzoo_zoo.generators.dcgan:Generator",
+            "transposed convolutions and batch norm",
+            "Radford et al. 2016, arXiv:1511.06434",
+            "written from the paper, §3",
+            POWERS_OF_TWO,
+        ),
+        Component(
+            "mlp",
+            "ganzoo_zoo.generators.mlp:Generator",
+            "fully connected, softplus and batch norm",
+            "Salimans et al. 2016, arXiv:1606.03498",
+            "written from the paper's MNIST experiment, §5.1",
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_discriminators() -> list[Component]:
+    """Images to features."""
+    return [
+        Component(
+            "dcgan",
+            "ganzoo_zoo.discriminators.dcgan:Discriminator",
+            "strided convolutions, with a choice of norm",
+            "Radford et al. 2016, arXiv:1511.06434",
+            "written from the paper, §3",
+            POWERS_OF_TWO,
+        ),
+        Component(
+            "mlp",
+            "ganzoo_zoo.discriminators.mlp:Discriminator",
+            "fully connected, Gaussian noise, weight norm",
+            "Salimans et al. 2016, arXiv:1606.03498",
+            "written from the paper's MNIST experiment, §5.1",
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_losses() -> list[Component]:
+    """Adversarial losses."""
+    return [
+        Component(
+            "nonsaturating",
+            "ganzoo_zoo.losses.gan:nonsaturating",
+            "the original GAN's practical form",
+            "Goodfellow et al. 2014, arXiv:1406.2661",
+        ),
+        Component(
+            "hinge",
+            "ganzoo_zoo.losses.gan:hinge",
+            "a margin for the discriminator",
+            "Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957",
+        ),
+        Component(
+            "wasserstein",
+            "ganzoo_zoo.losses.gan:wasserstein",
+            "difference of means; wants a Lipschitz penalty",
+            "Arjovsky et al. 2017, arXiv:1701.07875",
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_penalties() -> list[Component]:
+    """Terms that keep the discriminator smooth."""
+    return [
+        Component(
+            "r1",
+            "ganzoo_zoo.penalties.gradient:R1",
+            "squared gradient at real images",
+            "Mescheder et al. 2018, arXiv:1801.04406",
+        ),
+        Component(
+            "gradient_penalty",
+            "ganzoo_zoo.penalties.gradient:GradientPenalty",
+            "gradient norm near 1 between real and fake images",
+            "Gulrajani et al. 2017, arXiv:1704.00028",
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_augments() -> list[Component]:
+    """Differentiable changes of what the discriminator sees."""
+    return [
+        Component(
+            "diffaugment",
+            "ganzoo_zoo.augments.diffaugment:DiffAugment",
+            "colour, translation and cutout",
+            "Zhao et al. 2020, arXiv:2006.10738",
+            "written from the paper, §4 and appendix",
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_ssl() -> list[Component]:
+    """Semi-supervised strategies."""
+    return [
+        Component(
+            "none", "ganzoo.strategy:Strategy", "no labels: a plain GAN", "Goodfellow et al. 2014, arXiv:1406.2661"
+        ),
+        Component("supervised", "ganzoo_zoo.ssl.supervised:Supervised", "the classifier alone, on the labelled images"),
+        Component(
+            "kplus1",
+            "ganzoo_zoo.ssl.kplus1:KPlusOne",
+            "the discriminator is a classifier of K classes and 'fake'",
+            "Salimans et al. 2016, arXiv:1606.03498, §5",
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_datasets() -> list[Component]:
+    """Data sets by name."""
+    named = {
+        "mnist": "MNIST",
+        "fashion-mnist": "FashionMNIST",
+        "kmnist": "KMNIST",
+        "cifar10": "CIFAR10",
+        "cifar100": "CIFAR100",
+        "svhn": "SVHN",
+        "stl10": "STL10",
+    }
+    return [
+        Component(
+            "digits",
+            "ganzoo_zoo.datasets.digits:digits",
+            "1,797 handwritten digits, 8×8 grey, in the package",
+            "Alpaydin and Kaynak 1998, UCI, doi:10.24432/C50P49",
+            "CC BY 4.0; see ATTRIBUTION beside the file",
+        ),
+        *(
+            Component(
+                name,
+                "ganzoo_zoo.datasets.torchvision:named",
+                f"torchvision's {cls}, downloaded when first used",
+                defaults={"name": cls},
+                tags=("download",),
+            )
+            for name, cls in named.items()
+        ),
+    ]
+
+
+@hookimpl
+def ganzoo_presets() -> list[Component]:
+    """Recipes."""
+    return [
+        Component(
+            "default",
+            "ganzoo_zoo.presets.digits:DEFAULT",
+            "what `ganzoo train` does: digits from 100 labels, minutes on a laptop",
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Discriminator trunks: images to features."""

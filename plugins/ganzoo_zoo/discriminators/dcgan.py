@@ -1,0 +1,55 @@
+"""DCGAN discriminator. Radford, Metz and Chintala 2016, arXiv:1511.06434, §3."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ganzoo import ImageShape
+from ganzoo_zoo.generators.dcgan import initialize
+
+Norm = Literal["batch", "group", "spectral", "none"]
+
+
+class Discriminator(nn.Module):
+    """Image → … → 4×4, halving the side at each 4×4 convolution; the first has no norm. Features are the flat 4×4 maps.
+
+    At 64×64 RGB with width 64 and batch norm, trunk and last weight matrix are the reference network, with 2,765,568
+    parameters.
+
+    Args:
+        width: channels of the first layer; each later layer has twice as many.
+        norm: batch (as in the paper), group (8 channels a group), spectral, or none.
+        dropout: probability of dropping a channel after each layer.
+    """
+
+    def __init__(self, shape: ImageShape, width: int = 64, norm: Norm = "batch", dropout: float = 0.0) -> None:
+        super().__init__()
+        halvings = shape.size.bit_length() - 3  # down to 4×4
+        channels = [shape.channels, *(width * 2**i for i in range(halvings))]
+        wrap: Callable[[nn.Module], nn.Module] = spectral_norm if norm == "spectral" else lambda layer: layer
+        layers: list[nn.Module] = []
+        for i, (before, after) in enumerate(itertools.pairwise(channels)):
+            bias = norm in ("spectral", "none")
+            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=bias))
+            if i and norm == "batch":
+                layers.append(nn.BatchNorm2d(after))
+            if i and norm == "group":
+                layers.append(nn.GroupNorm(max(after // 8, 1), after))
+            layers.append(nn.LeakyReLU(0.2))
+            if dropout:
+                layers.append(nn.Dropout2d(dropout))
+        self.layers = nn.Sequential(*layers).apply(initialize)
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, nn.Conv2d):
+                self.layers[i] = wrap(layer)
+        self.num_features = channels[-1] * 16
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images `[B, C, H, W]` in [-1, 1] to features `[B, num_features]`."""
+        features: Tensor = self.layers(x)
+        return features.flatten(1)

@@ -1,0 +1,45 @@
+"""The fully connected generator of Improved GAN. Salimans et al. 2016, arXiv:1606.03498, §5.1."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from ganzoo import ImageShape
+
+
+class Generator(nn.Module):
+    """z → hidden → hidden → image; softplus and batch norm, weight norm in the last layer. Any image size.
+
+    Args:
+        hidden: units of each of the two hidden layers.
+        z_dim: length of the latent, U(0, 1).
+        conditional: generate the class asked for; the one-hot label is appended to the latent.
+    """
+
+    def __init__(self, shape: ImageShape, hidden: int = 500, z_dim: int = 100, conditional: bool = False) -> None:
+        super().__init__()
+        self.z_dim, self.conditional, self.shape = z_dim, conditional, shape
+        pixels = shape.channels * shape.size**2
+        self.layers = nn.Sequential(
+            nn.Linear(z_dim + shape.classes * conditional, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.Softplus(),
+            nn.Linear(hidden, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.Softplus(),
+            weight_norm(nn.Linear(hidden, pixels)),
+        )
+
+    def latent(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        """Draw n latents `[n, z_dim]` from U(0, 1)."""
+        return torch.rand(n, self.z_dim, generator=rng)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map z `[B, z_dim]` (and y, `[B]` or `[B, K]`, when conditional) to images in [-1, 1]."""
+        if self.conditional and y is not None:
+            z = torch.cat([z, F.one_hot(y, self.shape.classes).to(z.dtype) if y.ndim == 1 else y], dim=1)
+        x: Tensor = self.layers(z).tanh()
+        return x.reshape(len(z), self.shape.channels, self.shape.size, self.shape.size)

@@ -1,0 +1,1 @@
+"""Penalties of the discriminator."""

@@ -1,0 +1,68 @@
+"""K+1 semi-supervised GAN with feature matching. Salimans et al. 2016, arXiv:1606.03498, §3.1 and §5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganzoo import ImageShape
+from ganzoo.contracts import Terms
+from ganzoo.strategy import Step, Strategy
+from ganzoo_zoo.ssl.supervised import ClassHead
+
+
+@dataclass
+class KPlusOne(Strategy):
+    """The discriminator classifies into K real classes and 'fake', whose logit is fixed at 0.
+
+    Then D(x) = Z(x) / (Z(x) + 1) with Z = Σₖ exp lₖ (§5), so that the realness logit is log Z, and any adversarial loss
+    acts on it. The generator matches features of an independent batch of unlabelled images (§3.1).
+
+    Args:
+        gan: off trains the same classifier without generator and adversarial terms, as a baseline.
+        label_weight: weight of the labelled images' cross-entropy.
+        adversarial_weight: weight of the adversarial term of the generator; 0 in the paper's experiments.
+        feature_weight: weight of feature matching.
+        distance: between mean features: l2 (mean square, as for MNIST) or l1 (mean absolute, as for CIFAR-10).
+        class_weight: for a conditional generator, weight of the cross-entropy of its images with the class asked for.
+    """
+
+    label_weight: float = 1.0
+    adversarial_weight: float = 1.0
+    feature_weight: float = 1.0
+    distance: Literal["l1", "l2"] = "l2"
+    class_weight: float = 1.0
+
+    needs_labels: ClassVar[bool] = True
+
+    def head(self, num_features: int, shape: ImageShape) -> nn.Module:
+        """Return a head whose realness is the log-sum-exp of its class logits."""
+        return ClassHead(num_features, shape.classes)
+
+    def discriminator(self, s: Step) -> Terms:
+        """Return the terms L_supervised and L_unsupervised of §5."""
+        labelled = s.see("labelled", "real", "fake")[0] if self.gan else s.see("labelled")[0]
+        assert labelled.logits is not None
+        label = {"label": self.label_weight * F.cross_entropy(labelled.logits, s.batch.labels)}
+        return {"adversarial": s.discriminator_loss(), **label} if self.gan else label
+
+    def generator(self, s: Step) -> Terms:
+        """Return feature matching, the adversarial term, and the class term of a conditional generator."""
+        real, fake = s.see("real", "fake")
+        terms: Terms = {}
+        if self.adversarial_weight:
+            terms["adversarial"] = self.adversarial_weight * s.generator_loss()
+        if self.feature_weight:
+            terms["features"] = self.feature_weight * feature_matching(real.features, fake.features, self.distance)
+        if s.y is not None and fake.logits is not None:
+            terms["class"] = self.class_weight * F.cross_entropy(fake.logits, s.y)
+        return terms
+
+
+def feature_matching(real: Tensor, fake: Tensor, distance: str = "l2") -> Tensor:
+    """Return the distance of the mean features of two batches `[B, F]`; gradients flow to the fake one (§3.1)."""
+    difference = real.detach().mean(0) - fake.mean(0)
+    return difference.square().mean() if distance == "l2" else difference.abs().mean()

@@ -1,0 +1,44 @@
+"""The baseline: the discriminator's trunk as a classifier of the labelled images, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganzoo import ImageShape
+from ganzoo.contracts import Terms
+from ganzoo.strategy import Step, Strategy
+
+
+class ClassHead(nn.Module):
+    """K class logits; realness is their log-sum-exp, which a K+1 discriminator trains and a classifier does not."""
+
+    def __init__(self, num_features: int, classes: int) -> None:
+        super().__init__()
+        self.classes = nn.Linear(num_features, classes)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features `[B, F]` to (adv [B], class logits [B, K])."""
+        logits = self.classes(features)
+        return logits.logsumexp(1), logits
+
+
+@dataclass
+class Supervised(Strategy):
+    """Cross-entropy of the labelled images."""
+
+    gan: bool = field(default=False, init=False)
+    needs_labels: ClassVar[bool] = True
+
+    def head(self, num_features: int, shape: ImageShape) -> nn.Module:
+        """Return a classifier of K classes."""
+        return ClassHead(num_features, shape.classes)
+
+    def discriminator(self, s: Step) -> Terms:
+        """Return the cross-entropy of the labelled images."""
+        (labelled,) = s.see("labelled")
+        assert labelled.logits is not None
+        return {"label": F.cross_entropy(labelled.logits, s.batch.labels)}
