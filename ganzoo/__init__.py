@@ -5,15 +5,14 @@ Importing this package imports no torch; that happens when a part is made.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.component import Component, ImageShape
-from ganzoo.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from ganzoo.api import train
     from ganzoo.config import Config
+    from ganzoo.hookspecs import hookimpl
     from ganzoo.model import GAN
     from ganzoo.recipes import configure
     from ganzoo.registry import Registered, create
@@ -23,6 +22,7 @@ _LAZY = {
     "GAN": "ganzoo.model",
     "configure": "ganzoo.recipes",
     "create": "ganzoo.registry",
+    "hookimpl": "ganzoo.hookspecs",
     "train": "ganzoo.api",
 }
 
@@ -46,5 +46,7 @@ def __getattr__(name: str) -> Any:
 
         return version("torch-ganzoo")
     if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
+        from importlib import import_module
+
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'ganzoo' has no attribute '{name}'")

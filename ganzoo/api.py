@@ -52,7 +52,7 @@ def open_run(experiment: Experiment, out: str | PathLike[str] | None, registry: 
     """Open a run's folder in one process and tell the others."""
     backend, path = experiment.backend, ""
     if backend.main:
-        name = describe_run(experiment.config, experiment.gan.shape)
+        name = describe_run(experiment.config)
         folder = Path(out) if out else new_folder(Path("runs"), name)
         path = str(Run.open(folder, experiment.config, registry).path)
     return Run(Path(backend.share(path)))

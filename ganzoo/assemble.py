@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from ganzoo.backend import Backend, make_backend, seed_everything
-from ganzoo.component import ImageShape
-from ganzoo.config import Config
+from ganzoo.component import ImageShape, describe
+from ganzoo.config import Config, Part
 from ganzoo.contracts import AdversarialLoss, Augment, Penalty, Player, Terms
 from ganzoo.critic import Critic
 from ganzoo.data import Batches, Dataset, open_source, prepare_data
@@ -17,9 +19,9 @@ from ganzoo.data.batches import seed_of
 from ganzoo.data.prepare import look
 from ganzoo.errors import Incompatible
 from ganzoo.model import GAN
-from ganzoo.recipes import sized
+from ganzoo.recipes import choose_size
 from ganzoo.registry import Registry, create, installed
-from ganzoo.strategy import Step
+from ganzoo.strategy import Step, latent
 
 
 @dataclass
@@ -46,7 +48,7 @@ def assemble(config: Config, registry: Registry | None = None) -> Experiment:
     backend = make_backend(config.device, config.precision)
     source = open_source(config.data, registry)
     channels, native = look(source, config.data.skip_corrupt)
-    size = sized(config, native, registry)
+    size = choose_size(config, native, registry)
     shape = ImageShape(config.data.channels or channels, size, len(source.class_names))
 
     seed_everything(seed_of(config.seed, "weights"))
@@ -58,6 +60,7 @@ def assemble(config: Config, registry: Registry | None = None) -> Experiment:
     )
     players = [add_penalties(p, penalties) if p.name == "discriminator" else p for p in gan.strategy.players()]
     check_compatible(config, gan, players, penalties)
+    check_contracts(gan)
 
     data = prepare_data(source, config.data, channels, size, backend.device)
     if gan.strategy.needs_labels and not len(data.labelled):
@@ -105,6 +108,28 @@ def check_compatible(config: Config, gan: GAN, players: list[Player], penalties:
                 f"penalty '{name}' is about single images, and batch norm in discriminator "
                 f"'{config.discriminator.name}' mixes them; use one without: --set disc.norm=none"
             )
+
+
+@torch.no_grad()
+def check_contracts(gan: GAN) -> None:
+    """Raise Incompatible when a network does not keep its contract for images of this shape."""
+    images = [2, gan.shape.channels, gan.shape.size, gan.shape.size]
+    networks = gan.copy().networks
+    trunk = cast(Critic, networks["discriminator"]).trunk
+    probe("discriminator", gan.parts.discriminator, lambda: trunk(torch.zeros(images)), [2, trunk.num_features])
+    if generator := networks.get("generator"):
+        y = torch.zeros(2, dtype=torch.int64) if getattr(generator, "conditional", False) else None
+        probe("generator", gan.parts.generator, lambda: generator(latent(generator, 2), y), images)
+
+
+def probe(kind: str, part: Part, run: Callable[[], Tensor], wanted: list[Any]) -> None:
+    """Raise Incompatible when `run` fails or returns another shape than `wanted`."""
+    try:
+        found = list(run().shape)
+    except Exception as error:  # whatever a network raises, it cannot do these images with these options
+        raise Incompatible(f"{kind} '{part.name}' with options {part.options} fails ({describe(error)})") from error
+    if found != wanted:
+        raise Incompatible(f"{kind} '{part.name}' with options {part.options} returns {found}, not {wanted}")
 
 
 def add_penalties(player: Player, penalties: dict[str, Penalty]) -> Player:

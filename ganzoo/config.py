@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -157,10 +158,24 @@ class Config(Strict):
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads `1e-4` as text, JSON and people as a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """Read YAML or JSON, without ever making objects of it. Raises yaml.YAMLError."""
+    return yaml.load(text, _Loader)
+
+
 def read_values(path: Path) -> dict[str, Any]:
     """Read the plain values of a JSON or YAML file. Raises BadConfig."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadConfig(f"configuration {path} cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,16 +84,16 @@ class GAN:
             if component.sizes and shape.size not in component.sizes:
                 sizes = ", ".join(map(str, component.sizes))
                 raise Incompatible(
-                    f"{kind} '{part.name}' cannot do {shape.size}×{shape.size} images; it can do {sizes}"
+                    f"{kind} '{part.name}' cannot do {shape.size}×{shape.size} images; it can do {sizes}: see --size"
                 )
         moving = {name for player in strategy.players() for name in player.networks}
-        makers = {
+        makers: dict[str, Callable[[], nn.Module]] = {
             "generator": lambda: create(
                 "generator", parts.generator.name, shape, registry=registry, **parts.generator.options
             ),
             "discriminator": lambda: _critic(parts, strategy, shape, registry),
         }
-        networks: dict[str, nn.Module] = {name: make() for name, make in makers.items() if name in moving}
+        networks = {name: make() for name, make in makers.items() if name in moving}
         if getattr(networks.get("generator"), "conditional", False) and not shape.classes:
             raise Incompatible(f"generator '{parts.generator.name}' is conditional, and the data has no classes")
         networks |= {n: m for n, m in strategy.networks(shape).items() if n in moving}

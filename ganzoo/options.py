@@ -33,7 +33,7 @@ class Option:
 
 
 def options_of(target: Callable[..., Any]) -> list[Option]:
-    """Return the keyword options of `target`: every parameter but `shape`, in order of definition.
+    """Return the options of `target`: every parameter but `shape` that can be given by name, in order of definition.
 
     Meanings come from the docstring of the target or, for a class, also of its `__init__` and its bases.
     """

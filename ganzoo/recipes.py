@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ganzoo.component import ImageShape
-from ganzoo.config import Config, read_values
-from ganzoo.errors import BadConfig, Incompatible
-from ganzoo.registry import Registered, Registry, installed
+from ganzoo.config import Config, parse_yaml, read_values
+from ganzoo.errors import BadConfig
+from ganzoo.registry import Registry, installed
 
 SHORT = {"gen": "generator", "disc": "discriminator"}
 PARTS = {"generator": "generator", "discriminator": "discriminator", "loss": "loss", "ssl": "ssl", "augment": "augment"}
@@ -75,7 +74,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not (key and equals):
         raise BadConfig(f"--set {text}: write key=value, as in --set gen.width=64")
     try:
-        return key.strip(), yaml.safe_load(value)
+        return key.strip(), parse_yaml(value)
     except yaml.YAMLError as error:
         raise BadConfig(f"--set {text}: the value is not YAML; quote it") from error
 
@@ -90,34 +89,22 @@ def qualify(config: Config, registry: Registry) -> Config:
     return Config.parse(values)
 
 
-def sized(config: Config, native: int, registry: Registry) -> int:
-    """Return the image size of a run, or raise Incompatible saying which sizes its networks can do.
+def choose_size(config: Config, native: int, registry: Registry) -> int:
+    """Return the image size of a run: `data.size`, or what fits the images and both networks.
 
-    native: the smaller side of the data's images. Without `data.size` the run takes the smallest size that both
-    networks can do and that is not below it, up to 64.
+    native: the smaller side of the data's images. What fits is the smallest size that both networks can do and that is
+    not below it, up to 64.
     """
-    networks = [
-        registry.get("generator", config.generator.name),
-        registry.get("discriminator", config.discriminator.name),
-    ]
-    wanted = config.data.size
-    if wanted is None:
-        able = [s for s in sorted({s for r in networks for s in r.component.sizes}) if _can(networks, s)]
-        wanted = (
-            min(native, AUTO_SIZE)
-            if _can(networks, min(native, AUTO_SIZE))
-            else next((s for s in able if s >= min(native, AUTO_SIZE)), able[-1] if able else native)
-        )
-    for r in networks:
-        if not _can([r], wanted):
-            sizes = ", ".join(str(s) for s in r.component.sizes)
-            raise Incompatible(
-                f"{r.kind} '{r.component.name}' cannot do {wanted}×{wanted} images; it can do {sizes}: --size"
-            )
-    return wanted
+    if config.data.size is not None:
+        return config.data.size
+    names = {"generator": config.generator.name, "discriminator": config.discriminator.name}
+    able = [set(sizes) for kind, name in names.items() if (sizes := registry.get(kind, name).component.sizes)]
+    wanted = min(native, AUTO_SIZE)
+    common = sorted(set.intersection(*able)) if able else [wanted]
+    return next((s for s in common if s >= wanted), common[-1] if common else wanted)
 
 
-def describe_run(config: Config, shape: ImageShape) -> str:
+def describe_run(config: Config) -> str:
     """Return a short name for a run folder: data, strategy and generator."""
     data = Path(config.data.source.removeprefix("hf:")).stem or "data"
     parts = (data, config.ssl.name.rpartition("/")[2], config.generator.name.rpartition("/")[2])
@@ -133,7 +120,3 @@ def _replaces(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     if "name" in new and "name" in old:  # `dcgan` and `zoo/dcgan` are the same
         return str(old["name"]).rpartition("/")[2] != str(new["name"]).rpartition("/")[2]
     return "source" in new and new["source"] != old.get("source")
-
-
-def _can(networks: Sequence[Registered], size: int) -> bool:
-    return all(not r.component.sizes or size in r.component.sizes for r in networks)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,6 +18,9 @@ from ganzoo.data.split import Split
 from ganzoo.errors import CannotWrite, CorruptFile, RunMismatch
 from ganzoo.registry import Registry
 from ganzoo.storage import read_json, to_json, verify, with_manifest, write_file, write_folder, writing
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
 
 SPLIT, METRICS, ENVIRONMENT = "split.safetensors", "metrics.jsonl", "environment.json"
 
@@ -31,6 +35,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._board: SummaryWriter | None = None
 
     @classmethod
     def open(cls, path: Path, config: Config, registry: Registry) -> Run:
@@ -101,10 +106,22 @@ class Run:
             rows = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
             write_file(path, "".join(f"{row}\n" for row in rows).encode())
 
-    def log(self, row: dict[str, Any]) -> None:
-        """Append a row of metrics."""
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Append a row of metrics, and the same to TensorBoard's events."""
         with writing(self.path / METRICS), (self.path / METRICS).open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        if self._board is None:
+            from torch.utils.tensorboard.writer import SummaryWriter
+
+            self._board = SummaryWriter(str(self.path), purge_step=step)
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write out what TensorBoard's writer still holds."""
+        if self._board:
+            self._board.close()
+            self._board = None
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the rows of metrics."""

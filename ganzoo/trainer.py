@@ -83,11 +83,10 @@ class Trainer:
         self.gan, self.averaged = experiment.gan, experiment.averaged
         self.decay = self.config.ema if self.config.ema is not None else max(0.0, 1 - 10 / self.config.steps)
         self.moving = [self._moving(player) for player in experiment.players]
-        live = [t for n in self.gan.networks.values() for t in (*n.parameters(), *n.buffers())]
-        kept = [t for n in self.averaged.networks.values() for t in (*n.parameters(), *n.buffers())]
-        self._floats = [(k, t) for k, t in zip(kept, live, strict=True) if t.is_floating_point()]
-        self._counts = [(k, t) for k, t in zip(kept, live, strict=True) if not t.is_floating_point()]
-        self._buffers = [b for n in self.gan.networks.values() for b in n.buffers() if b.is_floating_point()]
+        live, kept = self.gan.networks.values(), self.averaged.networks.values()
+        self._weights: list[list[Tensor]] = [[p for n in side for p in n.parameters()] for side in (kept, live)]
+        self._state = [[b for n in side for b in n.buffers()] for side in (kept, live)]
+        self._floats = [b for b in self._state[1] if b.is_floating_point()]
         self.step = 0
         self.error: float | None = None
         self._stop = False
@@ -117,7 +116,7 @@ class Trainer:
             with self._alone(moving):
                 for move in range(moving.settings.moves):
                     self._move(moving, self.step * moving.settings.moves + move)
-        self.backend.average(self._buffers)
+        self.backend.average(self._floats)
         self.step += 1
         self._average()
 
@@ -166,10 +165,10 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        weight = averaging_weight(self.decay, self.step)
-        torch._foreach_lerp_([k for k, _ in self._floats], [t for _, t in self._floats], weight)
-        for kept, live in self._counts:
-            kept.copy_(live)
+        kept, live = self._weights
+        torch._foreach_lerp_(kept, live, averaging_weight(self.decay, self.step))
+        for old, new in zip(*self._state, strict=True):
+            old.copy_(new)
 
     # --- the run --------------------------------------------------------------------------------------------------
 
@@ -178,12 +177,16 @@ class Trainer:
 
         Raises Interrupted after SIGINT or SIGTERM, once the state is saved, and Diverged when a term is not a number.
         """
-        self.resume()
-        with self._signals():
-            self._fit(report)
-        self.save()
-        self.evaluate()
-        self.save_model()
+        try:
+            self.resume()
+            with self._signals():
+                self._fit(report)
+            self.save()
+            self.evaluate()
+            self.save_model()
+        finally:
+            if self.run:
+                self.run.close()
 
     def _fit(self, report: Callable[[Progress], None]) -> None:
         config, since, began = self.config, self.step, time.monotonic()
@@ -248,7 +251,7 @@ class Trainer:
     def log(self, row: dict[str, float]) -> None:
         """Write a row of metrics."""
         if self.run and self.backend.main:
-            self.run.log({"step": self.step, **row})
+            self.run.log(self.step, row)
 
     @torch.no_grad()
     def evaluate(self) -> float | None:

@@ -65,7 +65,9 @@ def _find(registry: Registry, name: str) -> Registered:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UnknownComponent(f"'{name}' is several things; write {' or '.join(f'{r.kind}/{name}' for r in matches)}")
+        raise UnknownComponent(
+            f"'{name}' is several things; write {' or '.join(sorted(f'{r.kind}/{name}' for r in matches))}"
+        )
     errors: list[GanzooError] = []
     for one in KINDS.values():
         try:

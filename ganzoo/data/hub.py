@@ -40,6 +40,7 @@ class HubTable:
 
 def hub_source(
     name: str,
+    /,
     *,
     config: str | None = None,
     train: str = "train",

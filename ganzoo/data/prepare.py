@@ -69,6 +69,7 @@ class Streamed:
             self,  # type: ignore[arg-type]
             batch_sampler=(index.tolist() for index in indices),
             num_workers=self.workers,
+            generator=torch.Generator(),  # its own: starting workers must not use up the run's random numbers
             pin_memory=torch.cuda.is_available(),
         )
         return iter(loader)

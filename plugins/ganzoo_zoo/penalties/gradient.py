@@ -45,7 +45,7 @@ class GradientPenalty:
 
     def __call__(self, critic: Callable[[Tensor], DiscOutput], real: Tensor, fake: Tensor) -> Tensor:
         """Map the critic and two batches of images `[B, C, H, W]` to the penalty."""
-        where = torch.rand(len(real), 1, 1, 1, device=real.device)
+        where = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
         norm = squared_gradient(critic, torch.lerp(real, fake, where)).add(1e-12).sqrt()
         return self.weight * (norm - 1).square().mean()
 
@@ -54,4 +54,4 @@ def squared_gradient(critic: Callable[[Tensor], DiscOutput], x: Tensor) -> Tenso
     """Return ‖∇ₓ D(x)‖² `[B]`, itself differentiable."""
     x = x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(x).adv.sum(), x, create_graph=True)
-    return gradient.float().square().sum((1, 2, 3))
+    return gradient.square().sum((1, 2, 3))

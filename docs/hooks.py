@@ -1,0 +1,223 @@
+"""Write the pages that say what the code says. A part without documentation fails the build.
+
+A line `<!-- generated: commands -->` on a page is replaced by what `commands()` returns, and so on.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+import yaml
+from mkdocs.exceptions import PluginError
+from pydantic import BaseModel
+
+import ganzoo
+from ganzoo import hookspecs
+from ganzoo.cli import COMMANDS, main
+from ganzoo.cli.train import KEYS
+from ganzoo.config import Config, DataConfig, Optimizer
+from ganzoo.hookspecs import KINDS
+from ganzoo.options import options_of
+from ganzoo.registry import HOME, Registered
+
+MARKER = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
+OBJECT = re.compile(r"`(ganzoo\.[\w.]+)`")
+WIDE = 1000
+
+
+def on_pre_build(config: object) -> None:
+    """Make every piece, so that a missing text fails the build whether or not a page asks for it."""
+    piece.cache_clear()
+    for name in PIECES:
+        piece(name)
+
+
+def on_page_markdown(markdown: str, page: object, config: object, files: object) -> str:
+    """Replace the markers of a page."""
+    return MARKER.sub(lambda found: piece(found[1]), markdown)
+
+
+@functools.cache
+def piece(name: str) -> str:
+    """Return a generated piece by the name in its marker."""
+    if name not in PIECES:
+        raise PluginError(f"no generated piece is called '{name}'; there are: {', '.join(PIECES)}")
+    return PIECES[name]()
+
+
+def wanted(text: str | None, what: str) -> str:
+    """Return a text, or fail the build."""
+    if not (text and text.strip()):
+        raise PluginError(f"{what}: document it, the documentation is made of it")
+    return inspect.cleandoc(text)
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    head = list(header)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(' '.join(cell.split()) for cell in line)} |" for line in lines)
+
+
+def code(value: object) -> str:
+    """Return a value as code, or nothing for an empty one."""
+    return "" if value is None or value == "" else f"`{value}`"
+
+
+def linked(text: str) -> str:
+    """Turn dotted names of the public API into links to them."""
+    return OBJECT.sub(r"[`\1`][\1]", text)
+
+
+# --- the command line ---------------------------------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """Return a section for every command, made of its own help."""
+    root = click.Context(main, info_name="ganzoo", max_content_width=WIDE, terminal_width=WIDE)
+    rows = [
+        [f"[`ganzoo {name}`](#ganzoo-{name})", wanted(line, f"command '{name}' has no line in COMMANDS")]
+        for name, line in COMMANDS.items()
+    ]
+    parts = [wanted(main.help, "ganzoo has no help text"), table(["command", "what it does"], rows)]
+    for name in COMMANDS:
+        command = main.get_command(root, name)
+        assert command is not None
+        parts.append(section(command, click.Context(command, info_name=name, parent=root)))
+    return "\n\n".join(parts)
+
+
+def section(command: click.Command, context: click.Context) -> str:
+    """Return a command's help text, usage and options."""
+    name = f"ganzoo {context.info_name}"
+    text = wanted(command.help, f"command '{name}' has no help text")
+    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    rows = []
+    for option in command.get_params(context):
+        if isinstance(option, click.Option) and "--help" not in option.opts:
+            record = option.get_help_record(context)
+            said, meaning = record or (option.opts[-1], "")
+            rows.append([code(said), wanted(meaning, f"option '{said}' of '{name}' has no help text")])
+    options = table(["option", "meaning"], rows) if rows else ""
+    return f"## {name}\n\n{text}\n\n```text\n{usage}\n```\n\n{options}"
+
+
+# --- components ---------------------------------------------------------------------------------------------------------
+
+
+def built_in(kind: str) -> list[Registered]:
+    """Return the components that come with ganzoo; what else is installed where the docs are built is left out."""
+    return [r for r in ganzoo.list_components(kind) if r.plugin.distribution == HOME]
+
+
+def components() -> str:
+    """Return a section for every kind: its components, and the options of each."""
+    return "\n\n".join(f"## {plural}\n\n{of_kind(kind)}" for plural, kind in KINDS.items())
+
+
+def of_kind(kind: str) -> str:
+    """Return what there is of a kind."""
+    found = built_in(kind)
+    sized = any(r.component.sizes for r in found)
+    rows = []
+    for r in found:
+        c = r.component
+        summary = wanted(c.summary, f"{kind} '{r.qualified}' has no summary")
+        rows.append([code(c.name), summary, c.paper] + ([", ".join(map(str, c.sizes)) or "any"] if sized else []))
+    parts = [table(["name", "what it is", "source"] + (["sizes"] if sized else []), rows)]
+    together: dict[str, list[Registered]] = {}
+    for r in found:
+        together.setdefault(r.component.target, []).append(r)
+    parts += [options for same in together.values() if (options := options_table(same))]
+    return "\n\n".join(parts)
+
+
+def options_table(same: list[Registered]) -> str:
+    """Return the options of components that share a target, or the values of a preset."""
+    component = same[0].component
+    title = ", ".join(r.component.name for r in same)
+    target = component.load()
+    if not callable(target):
+        return f"### {title}\n\n```yaml\n{yaml.safe_dump(dict(target), sort_keys=False).rstrip()}\n```"
+    rows = []
+    for o in options_of(target):
+        where = f"option '{o.name}' of {same[0].kind} '{component.name}'"
+        shared = len(same) == 1 or o.name not in component.defaults
+        default = component.defaults.get(o.name, o.default) if shared else "by name"
+        meaning = wanted(o.meaning, f"{where} is not explained under Args:")
+        rows.append([code(o.name), code(o.type), "" if o.required and shared else code(default), meaning])
+    return f"### {title}\n\n{table(['option', 'type', 'default', 'meaning'], rows)}" if rows else ""
+
+
+def contracts() -> str:
+    """Return a table of the hooks and what their targets are."""
+    hooks = {n: f for n, f in vars(hookspecs).items() if hasattr(f, "ganzoo_spec")}
+    if surplus := sorted(set(hooks) ^ {f"ganzoo_{plural}" for plural in KINDS}):
+        raise PluginError(f"hooks and ganzoo.hookspecs.KINDS differ: {', '.join(surplus)}")
+    rows = [
+        [code(name), linked(wanted(hook.__doc__, f"hook '{name}' has no docstring").removeprefix("Targets: "))]
+        for name, hook in hooks.items()
+    ]
+    return table(["hook", "what its targets are"], rows)
+
+
+# --- configuration ------------------------------------------------------------------------------------------------------
+
+
+def configuration() -> str:
+    """Return a table of the keys of every block of a configuration."""
+    blocks: list[tuple[str, type[BaseModel]]] = [("", Config), ("data.", DataConfig), ("optimizer.", Optimizer)]
+    return "\n\n".join(
+        f"## {'Run' if not prefix else f'`{prefix[:-1]}`'}\n\n{wanted(model.__doc__, model.__name__)}\n\n"
+        f"{keys(prefix, model)}"
+        for prefix, model in blocks
+    )
+
+
+def keys(prefix: str, model: type[BaseModel]) -> str:
+    """Return a table of the keys of one block."""
+    flags = {key: f"--{flag.replace('_', '-')}" for flag, key in KEYS.items()} | {"penalties": "--penalty"}
+    rows = []
+    for name, schema in model.model_json_schema()["properties"].items():
+        key = prefix + name
+        meaning = wanted(schema.get("description"), f"configuration key '{key}' has no description")
+        block = schema.get("$ref", "").endswith(("DataConfig", "Optimizer"))
+        default = "" if block or schema.get("default") in (None, {}) else code(str(schema["default"]).lower())
+        rows.append([code(key), code(flags.get(key)), values(schema), default, meaning])
+    return table(["key", "flag", "values", "default", "meaning"], rows)
+
+
+def values(schema: dict[str, Any]) -> str:
+    """Return which values a JSON schema allows, in words."""
+    if alternatives := schema.get("anyOf"):
+        return " or ".join(said for one in alternatives if (said := values(one)))
+    if choices := schema.get("enum") or ([schema["const"]] if "const" in schema else []):
+        return ", ".join(map(code, choices))
+    if reference := schema.get("$ref"):
+        return "[component](components.md)" if reference.endswith("Part") else "see below"
+    words = {"integer": "integer", "number": "number", "string": "text", "boolean": "true, false", "object": "mapping"}
+    limits = {"minimum": "≥", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
+    bounds = ", ".join(f"{sign} {schema[limit]:g}" for limit, sign in limits.items() if limit in schema)
+    return f"{words.get(schema.get('type', ''), '')} {bounds}".strip()
+
+
+# --- Python -------------------------------------------------------------------------------------------------------------
+
+
+def public_names() -> str:
+    """Return what `import ganzoo` offers, for mkdocstrings to fill in."""
+    return "\n\n".join(f"::: ganzoo.{name}" for name in sorted(ganzoo.__all__, key=str.lower))
+
+
+PIECES: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "components": components,
+    "configuration": configuration,
+    "contracts": contracts,
+    "public-names": public_names,
+}

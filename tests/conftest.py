@@ -1,0 +1,66 @@
+"""What the tests share: small real data, small runs, a command line in this process and in another."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from ganzoo.cli import main
+
+torch.set_num_threads(2)
+
+SMALL: dict[str, Any] = {
+    "gen.width": 4,
+    "disc.width": 4,
+    "data.size": 16,
+    "steps": 2,
+    "batch": 8,
+    "precision": "fp32",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests marked slow or gpu, unless -m asks for them."""
+    if not config.getoption("-m"):
+        for item in items:
+            for mark in ("slow", "gpu"):
+                if mark in item.keywords:
+                    item.add_marker(pytest.mark.skip(reason=f"run by hand: pytest -m {mark}"))
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real data sets beside the repository, or `GANZOO_TEST_DATA`."""
+    folder = Path(os.environ.get("GANZOO_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "mnist" / "train.parquet").is_file():
+        pytest.skip(f"no data in {folder}; set GANZOO_TEST_DATA to a folder with mnist/train.parquet")
+    return folder
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `ganzoo …` in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(main, [str(w) for w in words], prog_name="ganzoo")
+
+
+@pytest.fixture
+def small() -> list[str]:
+    """Arguments that make `ganzoo train` take a second."""
+    flags = {"data.size": "--size", "steps": "--steps", "batch": "--batch", "precision": "--precision"}
+    return [w for k, v in SMALL.items() for w in ((flags[k], str(v)) if k in flags else ("--set", f"{k}={v}"))]
+
+
+def python(*words: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in another process."""
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, env={**os.environ, **environ}, capture_output=True, text=True, check=False
+    )

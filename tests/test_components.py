@@ -1,0 +1,189 @@
+"""Every registered component keeps its contract, and its mathematics."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import ganzoo
+from ganzoo import Component, ImageShape, create
+from ganzoo.component import NAME
+from ganzoo.contracts import DiscOutput
+from ganzoo.errors import GanzooError
+from ganzoo.hookspecs import KINDS
+from ganzoo.registry import Plugin, Registered
+from ganzoo.testing import check_component
+
+ALL = ganzoo.list_components()
+F64 = torch.float64
+
+
+@pytest.mark.parametrize("registered", ALL, ids=lambda r: f"{r.kind}/{r.qualified}")
+def test_contract(registered: Registered) -> None:
+    check_component(registered)
+    assert NAME.fullmatch(registered.component.name)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "spectral", "none"])
+def test_dcgan_discriminator_with_every_norm(norm: str) -> None:
+    check_component("discriminator", "dcgan", norm=norm, width=8)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "mlp"])
+def test_conditional_generators(name: str) -> None:
+    check_component("generator", name, conditional=True)
+    made = create("generator", name, ImageShape(1, 16, 3), conditional=True).eval()
+    z = torch.rand(2, made.z_dim)
+    one, two = made(z, torch.tensor([0, 0])), made(z, torch.tensor([1, 1]))
+    assert not torch.equal(one, two)
+    assert torch.equal(one, made(z, torch.tensor([[1.0, 0, 0], [1.0, 0, 0]])))
+
+
+class Forgetful(nn.Module):
+    """Draws its weights anew in each copy."""
+
+    z_dim = 2
+
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__()
+        self.shape, self.scale = shape, torch.rand(1)
+        self.layer = nn.Linear(2, shape.channels * shape.size**2)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return (self.layer(z) * self.scale).reshape(-1, self.shape.channels, self.shape.size, self.shape.size)
+
+
+class Square(nn.Module):
+    """Returns images as features."""
+
+    num_features = 5
+
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x[..., None])[..., 0]
+
+
+def undocumented(margin: float = 1.0) -> Any:
+    return margin
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "said"),
+    [
+        ("generator", "Forgetful", "state_dict does not hold everything"),
+        ("discriminator", "Square", r"features are \[2, 1, 16, 16\], not \[2, 5\]"),
+        ("loss", "undocumented", r"does not explain under Args: \['margin'\]"),
+    ],
+)
+def test_checker_finds_faults(kind: str, target: str, said: str) -> None:
+    component = Component("wrong", f"{__name__}:{target}", summary="is wrong")
+    with pytest.raises(AssertionError, match=said):
+        check_component(Registered(kind, Plugin("me", None), component))
+
+
+def test_checker_wants_a_summary() -> None:
+    with pytest.raises(AssertionError, match="has no summary"):
+        check_component(Registered("loss", Plugin("me", None), Component("l", f"{__name__}:undocumented")))
+
+
+def test_every_kind_has_a_hook_and_a_built_in() -> None:
+    assert {r.kind for r in ALL} == set(KINDS.values())
+
+
+# --- losses against closed forms ---------------------------------------------------------------------------------
+
+REAL, FAKE = torch.tensor([0.5, -1.5, 3.0], dtype=F64), torch.tensor([-0.25, 2.0, 0.0], dtype=F64)
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+@pytest.mark.parametrize(
+    ("name", "discriminator", "generator"),
+    [
+        (
+            "nonsaturating",
+            -sum(math.log(sigmoid(x)) for x in REAL.tolist()) / 3
+            - sum(math.log(sigmoid(-x)) for x in FAKE.tolist()) / 3,
+            -sum(math.log(sigmoid(x)) for x in FAKE.tolist()) / 3,
+        ),
+        ("hinge", (0.5 + 2.5 + 0) / 3 + (0.75 + 3 + 1) / 3, -1.75 / 3),
+        ("wasserstein", 1.75 / 3 - 2 / 3, -1.75 / 3),
+    ],
+)
+def test_losses(name: str, discriminator: float, generator: float) -> None:
+    loss = create("loss", name)
+    assert loss.discriminator(REAL, FAKE).item() == pytest.approx(discriminator, abs=1e-12)
+    assert loss.generator(REAL, FAKE).item() == pytest.approx(generator, abs=1e-12)
+
+
+# --- penalties against gradients known by hand ---------------------------------------------------------------------
+
+W = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=F64)
+
+
+def quadratic(x: Tensor) -> DiscOutput:
+    """D(x) = ½ Σ wᵢ xᵢ², whose gradient is w·x."""
+    flat = x.flatten(1)
+    return DiscOutput((W * flat.square()).sum(1) / 2, flat)
+
+
+def test_r1() -> None:
+    x = torch.tensor([[1.0, 2, 3, 4], [0, -1, 2, 0]], dtype=F64).reshape(2, 1, 2, 2)
+    expected = sum(((W * row).square().sum() for row in x.flatten(1)), torch.zeros((), dtype=F64)) / 2
+    value = create("penalty", "r1", gamma=4.0)(quadratic, x, -x)
+    assert value.item() == pytest.approx(4.0 / 2 * expected.item())
+
+
+def test_gradient_penalty() -> None:
+    x = torch.tensor([[1.0, 2, 3, 4], [0, -1, 2, 0]], dtype=F64).reshape(2, 1, 2, 2)
+    norms = [(W * row).square().sum().sqrt().item() for row in x.flatten(1)]
+    value = create("penalty", "gradient_penalty", weight=10.0)(quadratic, x, x)  # every point between is x itself
+    assert value.item() == pytest.approx(10 * sum((n - 1) ** 2 for n in norms) / 2, rel=1e-5)
+
+
+# --- networks -------------------------------------------------------------------------------------------------------
+
+
+def test_dcgan_matches_the_reference_to_the_parameter() -> None:
+    shape = ImageShape(3, 64, 0)
+    count = lambda m: sum(p.numel() for p in m.parameters())  # noqa: E731
+    assert count(create("generator", "dcgan", shape)) == 3_576_704
+    trunk = create("discriminator", "dcgan", shape)
+    assert count(trunk) + trunk.num_features == 2_765_568  # the reference's last convolution is one weight a feature
+
+
+def test_improved_gan_discriminator_has_noise_in_training_only() -> None:
+    trunk = create("discriminator", "mlp", ImageShape(1, 28, 10))
+    x = torch.rand(3, 1, 28, 28)
+    assert not torch.equal(trunk(x), trunk(x))
+    trunk.eval()
+    assert torch.equal(trunk(x), trunk(x))
+    assert [m.deviation for m in trunk.layers if hasattr(m, "deviation")] == [0.3, 0.5, 0.5, 0.5, 0.5]
+
+
+def test_diffaugment_cuts_a_square_and_shifts() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(200, 1, 16, 16)
+    cut = create("augment", "diffaugment", color=False, translation=False)(x)
+    blanked = (cut == 0).flatten(1).sum(1)
+    assert int(blanked.max()) <= 9 * 9
+    assert int(blanked.min()) >= 5 * 5  # a corner
+    point = torch.zeros(500, 1, 16, 16)
+    point[:, :, 8, 8] = 1
+    moved = create("augment", "diffaugment", color=False, cutout=False)(point)
+    where = {tuple(p[2:]) for p in moved.nonzero().tolist()}
+    assert where == {(r, c) for r in range(6, 11) for c in range(6, 11)}
+
+
+def test_impossible_sizes_and_shapes_are_refused() -> None:
+    with pytest.raises(GanzooError, match="cannot be made with"):
+        create("generator", "mlp", ImageShape(1, 16, 3), hidden=-1)

@@ -1,0 +1,61 @@
+"""Two processes: different data on each, the same bits on both, one writer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.conftest import python
+
+SCRIPT = """
+import hashlib, json, os, sys
+import torch
+import ganzoo
+from ganzoo import configure
+from ganzoo.assemble import assemble
+from ganzoo.trainer import Trainer
+values = json.loads(sys.argv[1])
+trainer = Trainer(assemble(configure(values=values)))
+seen = []
+for _ in range(5):
+    trainer.iterate()
+    seen += trainer.experiment.batches.stream("discriminator", "unlabelled").positions(trainer.step - 1).tolist()
+state = {n: hashlib.sha256(b"".join(t.numpy().tobytes() for t in m.state_dict().values())).hexdigest()
+         for gan in (trainer.gan, trainer.averaged) for n, m in gan.networks.items()}
+path = f"{sys.argv[2]}-{trainer.backend.rank}.json"
+open(path, "w").write(json.dumps({"state": state, "seen": seen, "world": trainer.backend.world}))
+"""
+VALUES = {"gen.width": 4, "disc.width": 4, "disc.norm": "batch", "data.size": 16, "batch": 8, "precision": "fp32"}
+
+
+def torchrun(cwd: Path, *words: str) -> str:
+    done = python(
+        "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0",
+        "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", *words,
+        cwd=cwd, ACCELERATE_USE_CPU="yes", OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_two_processes_see_different_images_and_end_with_the_same_bits(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    values = VALUES | {"penalties.r1.every": 2, "disc.norm": "spectral"}
+    for name, chosen in (("batch", VALUES), ("spectral", values)):
+        torchrun(tmp_path, "script.py", json.dumps(chosen), name)
+        a, b = (json.loads((tmp_path / f"{name}-{rank}.json").read_text()) for rank in (0, 1))
+        assert a["world"] == b["world"] == 2
+        assert a["state"] == b["state"]
+        assert not set(a["seen"]) & set(b["seen"])
+        assert len(a["seen"]) == len(b["seen"]) == 20
+
+
+def test_the_command_under_torchrun(tmp_path: Path) -> None:
+    words = [w for k, v in VALUES.items() for w in ("--set", f"{k}={v}")]
+    said = torchrun(tmp_path, "-m", "ganzoo", "train", *words, "--steps", "4")
+    assert said.count("device   cpu") == 1
+    assert "2 processes" in said
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["digits-kplus1-dcgan-1"]
+    assert (tmp_path / "runs" / "digits-kplus1-dcgan-1" / "model" / "generator.safetensors").is_file()
+    rows = (tmp_path / "runs" / "digits-kplus1-dcgan-1" / "metrics.jsonl").read_text().splitlines()
+    assert len({(json.loads(r)["step"], "error" in json.loads(r)) for r in rows}) == len(rows)

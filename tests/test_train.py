@@ -1,0 +1,403 @@
+"""Training through the command line: what it makes, how it stops and continues, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from click.testing import Result
+from PIL import Image
+
+import ganzoo
+from ganzoo import GAN, configure
+from ganzoo.assemble import assemble
+from ganzoo.backend import choose_precision
+from ganzoo.errors import Diverged
+from ganzoo.registry import installed
+from ganzoo.run import Run
+from ganzoo.trainer import Trainer, averaging_weight, schedule
+from tests.conftest import SMALL, python
+
+Cli = Callable[..., Result]
+STRATEGIES = [r.component.name for r in ganzoo.list_components("ssl")]
+
+
+def ok(result: Result) -> str:
+    assert result.exit_code == 0, result.output + str(result.exception)
+    return result.output
+
+
+def refused(result: Result) -> str:
+    assert result.exit_code not in (0, None), result.output
+    assert isinstance(result.exception, SystemExit), repr(result.exception)
+    (line, *more) = result.stderr.strip().splitlines()
+    assert line.startswith("error: "), result.stderr
+    assert all(m.startswith("  ") or "Continue" in m for m in more), result.stderr
+    return line.removeprefix("error: ") + "\n".join(more)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of the newest checkpoint and of the model."""
+    newest = max((run / "checkpoints").iterdir(), key=lambda p: int(p.name))
+    files = [*newest.glob("*.safetensors"), *(run / "model").glob("*.safetensors")]
+    return {f"{f.name}:{k}": v for f in files for k, v in safetensors.torch.load_file(f).items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_run_folder_holds_everything(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    said = ok(cli("train", *small, "--steps", 4))
+    run = tmp_path / "runs" / "digits-kplus1-dcgan-1"
+    assert {p.name for p in run.iterdir() if not p.name.startswith("events")} == {
+        "config.json", "split.safetensors", "metrics.jsonl", "environment.json", "samples", "checkpoints", "model",
+    }  # fmt: skip
+    assert list(run.glob("events.out.tfevents*"))
+    assert Run(run).config() == configure(values={**SMALL, "steps": 4})
+    for word in (
+        "100 labelled, 10 per class, split",
+        "generator dcgan",
+        "ssl kplus1",
+        "fp32",
+        "of 359 held-out images",
+    ):
+        assert word in said
+    for path in re.findall(r"runs/\S+", said):
+        assert (tmp_path / path).exists(), path
+    assert Image.open(run / "samples" / "000004.png").width > 64
+    rows = Run(run).metrics()
+    assert rows[-1].keys() >= {"step", "error"}
+    assert {"discriminator/label", "generator/features", "images_per_second"} <= {k for r in rows for k in r}
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["components"]["generator"]["package"] == "torch-ganzoo"
+    ok(cli("train", *small, "--steps", 4))
+    assert (tmp_path / "runs" / "digits-kplus1-dcgan-2").is_dir()
+
+
+def test_no_pickle_is_written(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    ok(cli("train", *small, "--out", "r"))
+    suffixes = {p.suffix for p in (tmp_path / "r").rglob("*") if p.is_file() and "tfevents" not in p.name}
+    assert suffixes == {".json", ".jsonl", ".png", ".safetensors"}
+
+
+@pytest.mark.parametrize("ssl", STRATEGIES)
+def test_stopped_and_continued_is_bit_identical(cli: Cli, small: list[str], tmp_path: Path, ssl: str) -> None:
+    words = [
+        "train",
+        *small,
+        "--ssl",
+        ssl,
+        "--steps",
+        40,
+        "--set",
+        "data.shift=1",
+        "--set",
+        "players.discriminator.moves=2",
+    ]
+    ok(cli(*words, "--out", "whole"))
+    config = Run(tmp_path / "whole").config()
+    experiment = assemble(config)
+    run = Run.open(tmp_path / "cut", config, installed())
+    trainer = Trainer(experiment, run)
+    trainer.resume()
+    for _ in range(17):
+        trainer.iterate()
+    trainer.save()
+    ok(cli(*words, "--out", "cut"))
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    errors = [[r for r in Run(tmp_path / name).metrics() if "error" in r] for name in ("whole", "cut")]
+    assert errors[0][-1:] == errors[1][-1:]
+
+
+def test_seed_decides_everything(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        ok(cli("train", *small, "--seed", seed, "--out", name))
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_continue(cli: Cli, small: list[str], tmp_path: Path, number: int) -> None:
+    words = [sys.executable, "-m", "ganzoo", "train", *small, "--steps", "100", "--set", "log_every=2", "--out", "r"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "r" / "metrics.jsonl").is_file():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    found = re.fullmatch(r"error: stopped at step (\d+) of 100; saved. Continue: (ganzoo train --out r)\n", stderr)
+    assert found, stderr
+    assert (tmp_path / "r" / "checkpoints" / f"{int(found[1]):06d}").is_dir()
+    ok(cli(*found[2].split()[1:]))
+    ok(cli(*words[3:-1], "whole"))
+    assert same(weights(tmp_path / "r"), weights(tmp_path / "whole"))
+
+
+def test_a_killed_process_leaves_a_run_that_continues(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "ganzoo",
+        "train",
+        *small,
+        "--steps",
+        "300",
+        "--set",
+        "checkpoint_every=1",
+        "--out",
+        "r",
+    ]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "r" / "checkpoints" / "000005").is_dir():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    ok(cli("train", "--out", "r"))
+    steps = [r["step"] for r in Run(tmp_path / "r").metrics()]
+    assert steps == sorted(steps)
+
+
+def test_a_finished_run_is_finished(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    ok(cli("train", *small, "--out", "r"))
+    before = weights(tmp_path / "r")
+    ok(cli("train", *small, "--out", "r"))
+    assert same(before, weights(tmp_path / "r"))
+
+
+def test_dry_run_tells_and_writes_nothing(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    said = ok(cli("train", *small, "--dry-run", "--out", "r"))
+    assert "steps    2 of 8 images, about 0:0" in said
+    assert "generator dcgan 0.0" in said
+    told = json.loads(ok(cli("train", *small, "--dry-run", "--json")))
+    assert ganzoo.Config.parse(told["config"]) == configure(values=SMALL)
+    assert told["parameters"]["generator"] > 1000
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_result(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    told = json.loads(ok(cli("train", *small, "--json", "--out", "r")))
+    assert told["held_out"] == 359
+    assert 0 <= told["error"] <= 1
+    assert len(told["split"]) == 64
+    assert (tmp_path / told["picture"]).is_file()
+
+
+# --- what is refused, each in one sentence, with nothing left half-done ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--gen", "dcgn"], "no generator is called 'dcgn'; did you mean 'dcgan'? See them all: ganzoo list generators"),
+        (["--ssl", "kplus2"], "no ssl is called 'kplus2'; did you mean 'kplus1'?"),
+        (["--set", "gen.widht=8"], "generator 'dcgan' has no option 'widht'; did you mean 'width'?"),
+        (["--set", "gen.width=wide"], "generator 'dcgan': option 'width' is int, not 'wide'"),
+        (["--set", "gen.width=0"], "generator 'zoo/dcgan' with options {'width': 0} fails"),
+        (["--set", "gen.width"], "write key=value"),
+        (["--set", "stepz=3"], "did you mean 'steps'?"),
+        (["--steps", "0"], "configuration key 'steps' cannot be 0"),
+        (["--labels", "many"], "configuration key 'data.labels' cannot be 'many'"),
+        (["--labels", "2000"], "2000 labels asked for, but only 1438 training images have one"),
+        (["--labels", "5"], "5 labels cannot give each of 10 classes one"),
+        (["--data", "nowhere"], "there is no folder or file nowhere"),
+        (["--size", "20"], "generator 'zoo/dcgan' cannot do 20×20 images; it can do 16, 32, 64, 128, 256"),
+        (["--device", "cuda"], "no CUDA device"),
+        (["--device", "gpu"], "no device is called 'gpu'"),
+        (["--precision", "fp16", "--device", "cpu"], "fp16 needs a CUDA device"),
+        (["--config", "absent.yaml"], "configuration absent.yaml cannot be read"),
+        (["--penalty", "r1", "--set", "disc.norm=batch"], "batch norm in discriminator 'zoo/dcgan' mixes them"),
+        (["--penalty", "r1", "--ssl", "supervised"], "needs generated images"),
+        (["--set", "players.critic.lr=1"], "no player is called 'critic'"),
+        (["--set", "accumulate=3"], "cannot be computed in 3 equal parts"),
+        (["--set", "gen.conditional=true", "--data", "flat", "--ssl", "none"], "the data has no classes"),
+        (["--data", "flat"], "needs labelled images, and the data has none"),
+        (["--out", "/dev/null/x"], "cannot write /dev/null/x"),
+        (["--out", "flat"], "flat exists and is not a run folder"),
+    ],
+)  # fmt: skip
+def test_refusals(cli: Cli, small: list[str], tmp_path: Path, words: list[str], said: str) -> None:
+    if torch.cuda.is_available() and "cuda" in words:
+        pytest.skip("this machine has a CUDA device")
+    (tmp_path / "flat").mkdir()
+    for i in range(6):
+        Image.new("L", (16, 16), i).save(tmp_path / "flat" / f"{i}.png")
+    before = sorted(tmp_path.rglob("*"))
+    assert said in refused(cli("train", *small, *words))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_usage_errors_exit_with_2(cli: Cli) -> None:
+    assert "did you mean 'train'" in cli("trian").stderr.lower()
+    assert cli("trian").exit_code == 2
+    assert cli("train", "--stepz", 3).exit_code == 2
+
+
+def test_another_configuration_is_refused_with_a_diff(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    ok(cli("train", *small, "--out", "r"))
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "r").rglob("*")}
+    said = refused(cli("train", *small, "--out", "r", "--set", "gen.width=8", "--seed", 3))
+    assert "generator.width: 4 → 8" in said
+    assert "seed: 0 → 3" in said
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "r").rglob("*")} == before
+
+
+def test_changed_data_is_refused(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    for i in range(20):
+        (tmp_path / "set" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16), 10 * i).save(tmp_path / "set" / "ab"[i % 2] / f"{i}.png")
+    ok(cli("train", *small, "--data", "set", "--out", "r", "--set", "batch=4"))
+    (tmp_path / "set" / "a" / "0.png").unlink()
+    assert "the images or labels have changed" in refused(cli("train", "--out", "r"))
+
+
+def test_a_damaged_checkpoint_is_refused_and_can_be_passed_over(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    ok(cli("train", *small, "--steps", 20, "--out", "r"))
+    last = tmp_path / "r" / "checkpoints" / "000020"
+    content = bytearray((last / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (last / "weights.safetensors").write_bytes(content)
+    said = refused(cli("train", "--out", "r"))
+    assert "weights.safetensors is damaged" in said
+    assert "go on from step 18" in said
+    whole = weights(tmp_path / "r")
+    for path in last.iterdir():
+        path.unlink()
+    last.rmdir()
+    ok(cli("train", "--out", "r"))
+    again = weights(tmp_path / "r")
+    assert all(torch.equal(again[k], v) for k, v in whole.items() if not k.startswith("weights"))
+
+
+def test_a_full_disk_keeps_what_was_saved(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    """A limit on the size of files makes writing fail as a full disk does."""
+    words = ["train", *small, "--steps", "20", "--out"]
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+    done = python("-c", f"{limited}from ganzoo.cli import main\nmain({[*words, 'full']!r})", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "error: cannot write full/checkpoints/000002 (File too large); what was saved before is kept" in done.stderr
+    assert not list((tmp_path / "full").rglob("*.partial"))
+    assert Run(tmp_path / "full").checkpoints() == []
+    ok(cli(*words, "full"))
+    ok(cli(*words, "whole"))
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "full"))
+
+
+def test_divergence_is_noticed(cli: Cli, small: list[str]) -> None:
+    config = configure(values={**SMALL, "optimizer.lr": 1e30, "steps": 30, "log_every": 1})
+    with pytest.raises(Diverged, match="training has diverged"):
+        ganzoo.train(config, "r")
+
+
+# --- the loop ------------------------------------------------------------------------------------------------------
+
+
+def test_averaged_weights_are_the_bias_corrected_mean() -> None:
+    decay, values, average = 0.9, [3.0, -1.0, 4.0, 1.5], 0.0
+    for step, value in enumerate(values, 1):
+        average += averaging_weight(decay, step) * (value - average)
+        own = [decay ** (step - i) for i in range(1, step + 1)]
+        assert average == pytest.approx(sum(w * v for w, v in zip(own, values, strict=False)) / sum(own))
+
+
+def test_schedules() -> None:
+    assert [schedule("linear", p, 0.5) for p in (0, 0.5, 0.75, 1)] == [1, 1, 0.5, 0]
+    assert [schedule("cosine", p, 0.0) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
+    assert schedule("constant", 0.99, 0.0) == 1
+
+
+def test_accumulation_equals_one_batch() -> None:
+    """Without batch statistics or noise, a batch in parts gives the same step, to rounding."""
+    values = {**SMALL, "disc.norm": "none", "ssl": "supervised"}
+    moved = []
+    for parts in (1, 2):
+        trainer = Trainer(assemble(configure(values={**values, "accumulate": parts})))
+        trainer.iterate()
+        moved.append(torch.cat([p.flatten() for p in trainer.gan.networks["discriminator"].parameters()]))
+    assert torch.allclose(*moved, atol=1e-6)
+
+
+def test_nobody_else_gets_a_gradient() -> None:
+    trainer = Trainer(assemble(configure(values=SMALL)))
+    before = {n: [p.clone() for p in m.parameters()] for n, m in trainer.gan.networks.items()}
+    with trainer._alone(trainer.moving[1]):
+        trainer._move(trainer.moving[1], 0)
+    for name, moved in (("generator", True), ("discriminator", False)):
+        now = list(trainer.gan.networks[name].parameters())
+        assert any(not torch.equal(a, b) for a, b in zip(before[name], now, strict=True)) is moved
+        assert all(p.grad is None and p.requires_grad for p in now)
+
+
+def test_only_real_images_move_running_statistics() -> None:
+    trainer = Trainer(assemble(configure(values={**SMALL, "disc.norm": "batch"})))
+    critic = trainer.gan.networks["discriminator"]
+    passes: list[tuple[int, bool]] = []
+    norm = next(m for m in critic.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    norm.register_forward_pre_hook(lambda m, x: passes.append((len(x[0]), m.track_running_stats)))
+    trainer.iterate()
+    assert passes == [(16, True), (8, False), (8, False), (8, False)]  # labelled + real, fake; then real, fake
+    assert int(norm.num_batches_tracked) == 1
+
+
+def test_one_pass_where_no_batch_statistics_forbid_it() -> None:
+    trainer = Trainer(assemble(configure(values=SMALL)))
+    passes: list[int] = []
+    trainer.gan.networks["discriminator"].register_forward_pre_hook(lambda m, x: passes.append(len(x[0])))
+    trainer.iterate()
+    assert passes == [24, 8, 8]
+
+
+def test_precision_is_chosen_by_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    for flags, expected in (({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags)
+        assert choose_precision("auto", cpu)[0] == expected
+    assert choose_precision("fp32", cpu) == ("fp32", "as asked")
+
+
+def test_bf16_trains_and_resumes(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    ok(cli("train", *small, "--precision", "bf16", "--steps", 4, "--out", "r"))
+    assert GAN.load(tmp_path / "r").sample(2).isfinite().all()
+
+
+def test_resuming_drops_metrics_of_steps_taken_again(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for step in (1, 2, 3, 4):
+        run.log(step, {"x": 0.5})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "er')
+    run.close()
+    run.truncate_metrics(2)
+    assert [r["step"] for r in run.metrics()] == [1, 2]
+
+
+def test_streamed_training_equals_training_in_memory(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    ok(cli("train", *small, "--steps", 6, "--out", "held"))
+    ok(cli("train", *small, "--steps", 6, "--out", "streamed", "--set", "data.memory=1", "--set", "data.workers=1"))
+    assert same(weights(tmp_path / "held"), weights(tmp_path / "streamed"))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"]])
+def test_help(cli: Cli, words: list[str]) -> None:
+    assert ok(cli(*words))
+
+
+def test_python_dash_m(tmp_path: Path) -> None:
+    assert python("-m", "ganzoo", "--version", cwd=tmp_path).stdout.startswith("ganzoo 0.")
+    assert not list(tmp_path.iterdir())
