@@ -106,7 +106,7 @@ def check_compatible(config: Config, gan: GAN, players: list[Player], penalties:
         if penalty.per_sample and isinstance(critic, Critic) and critic.batch_statistics:
             raise Incompatible(
                 f"penalty '{name}' is about single images, and batch norm in discriminator "
-                f"'{config.discriminator.name}' mixes them; use one without: --set disc.norm=none"
+                f"'{config.discriminator.name}' mixes them; choose one without it, as with --set disc.norm=none"
             )
 
 

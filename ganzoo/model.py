@@ -77,7 +77,7 @@ class GAN:
         if strategy.needs_labels and not shape.classes:
             raise Incompatible(
                 f"ssl '{parts.ssl.name}' needs labelled images, and the data has none; "
-                "sort some into class folders, or train without labels: --ssl none"
+                "sort some into class folders, or choose one that needs none: ganzoo list ssl"
             )
         for kind, part in (("generator", parts.generator), ("discriminator", parts.discriminator)):
             component = registry.get(kind, part.name).component
@@ -148,7 +148,9 @@ class GAN:
     def _labels(self, n: int, y: int | Sequence[int] | Tensor | None) -> Tensor | None:
         if not getattr(self.networks["generator"], "conditional", False):
             if y is not None:
-                raise Incompatible("this generator cannot be told a class; train one with --set gen.conditional=true")
+                raise Incompatible(
+                    "this generator cannot be told a class; train one that can, as with --set gen.conditional=true"
+                )
             return None
         labels = torch.arange(n) % self.shape.classes if y is None else torch.as_tensor(y).expand(n)
         if n and not (int(labels.min()) >= 0 and int(labels.max()) < self.shape.classes):
@@ -167,7 +169,7 @@ class GAN:
         for x in self._chunks(images):
             logits = self.strategy.classify(self.networks, x)
             if logits is None:
-                raise Incompatible(f"ssl '{self.parts.ssl.name}' trains no classifier; train one with --ssl kplus1")
+                raise Incompatible(f"ssl '{self.parts.ssl.name}' trains no classifier; others do: ganzoo list ssl")
             parts.append(logits.float().softmax(1).cpu())
         return torch.cat(parts) if parts else torch.empty(0, self.shape.classes)
 

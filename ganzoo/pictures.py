@@ -67,5 +67,5 @@ def prepare(picture: Image.Image, channels: int, size: int, fit: str) -> np.ndar
             picture = ImageOps.pad(picture, (size, size), way)
         else:
             picture = picture.resize((size, size), way)
-    array = np.asarray(picture, dtype=np.uint8)
+    array = np.array(picture, dtype=np.uint8)
     return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))

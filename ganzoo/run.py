@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
 
@@ -18,6 +18,11 @@ from ganzoo.data.split import Split
 from ganzoo.errors import CannotWrite, CorruptFile, RunMismatch
 from ganzoo.registry import Registry
 from ganzoo.storage import read_json, to_json, verify, with_manifest, write_file, write_folder, writing
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -36,6 +41,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._board: SummaryWriter | None = None
+        self._lock: IO[bytes] | None = None
 
     @classmethod
     def open(cls, path: Path, config: Config, registry: Registry) -> Run:
@@ -49,7 +55,7 @@ class Run:
                     f"{path} is a run of another configuration:\n  {listed}\n"
                     "Continue it as it was, or choose another folder with --out"
                 )
-            return run
+            return run.locked()
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise CannotWrite(f"{path} exists and is not a run folder; choose another with --out")
         with writing(path):
@@ -57,7 +63,19 @@ class Run:
             (path / "checkpoints").mkdir()
         write_file(path / ENVIRONMENT, to_json(environment(config, registry)))
         write_file(path / CONFIG, config.to_json().encode())
-        return run
+        return run.locked()
+
+    def locked(self) -> Run:
+        """Keep other processes out of the folder while this one lives. Raises RunMismatch when one is in it."""
+        if fcntl:
+            self._lock = (self.path / CONFIG).open("rb")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunMismatch(
+                    f"another process is training in {self.path}; wait for it, or choose another folder with --out"
+                ) from error
+        return self
 
     def config(self) -> Config:
         """Return the run's configuration. Raises CorruptFile."""
@@ -118,10 +136,13 @@ class Run:
             self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Write out what TensorBoard's writer still holds."""
+        """Write out what TensorBoard's writer still holds, and let others into the folder."""
         if self._board:
             self._board.close()
             self._board = None
+        if self._lock:
+            self._lock.close()
+            self._lock = None
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the rows of metrics."""

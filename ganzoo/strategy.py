@@ -97,7 +97,7 @@ class Step:
         alone, and only the pass of labelled and real images moves its running statistics. Names that are not fake are
         seen without a gradient while the discriminator itself stands still.
         """
-        new = [n for n in names if n not in self._seen]
+        new = [n for n in dict.fromkeys(names) if n not in self._seen]
         trains = "discriminator" in self.moving
         for group in self._passes(new, trains):
             images = [self.images(n) for n in group]

@@ -181,8 +181,6 @@ class Trainer:
             self.resume()
             with self._signals():
                 self._fit(report)
-            self.save()
-            self.evaluate()
             self.save_model()
         finally:
             if self.run:
@@ -198,7 +196,7 @@ class Trainer:
             logs = last or self.step % config.log_every == 0
             if logs or self.step % config.every("checkpoint") == 0:
                 terms = self._terms()
-            if self.step % config.every("evaluate") == 0 and not last:
+            if last or self.step % config.every("evaluate") == 0:
                 self.evaluate()
             if logs:
                 rate = (self.step - since) / (time.monotonic() - began)
@@ -207,9 +205,9 @@ class Trainer:
                 report(Progress(self.step, config.steps, terms, rate * config.batch, left, self.error))
             if last or self.step % config.every("sample") == 0:
                 self.picture()
-            if self.step % config.every("checkpoint") == 0 and not last:
+            if last or self.step % config.every("checkpoint") == 0:
                 self.save()
-            if self._stopping(logs):
+            if not last and self._stopping(logs):
                 self.save()
                 self.save_model()
                 raise Interrupted(f"stopped at step {self.step} of {config.steps}; saved")

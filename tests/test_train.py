@@ -76,7 +76,7 @@ def test_a_run_folder_holds_everything(cli: Cli, small: list[str], tmp_path: Pat
         assert (tmp_path / path).exists(), path
     assert Image.open(run / "samples" / "000004.png").width > 64
     rows = Run(run).metrics()
-    assert rows[-1].keys() >= {"step", "error"}
+    assert [r["step"] for r in rows if "error" in r] == [1, 2, 3, 4]
     assert {"discriminator/label", "generator/features", "images_per_second"} <= {k for r in rows for k in r}
     environment = json.loads((run / "environment.json").read_text())
     assert environment["components"]["generator"]["package"] == "torch-ganzoo"
@@ -113,6 +113,7 @@ def test_stopped_and_continued_is_bit_identical(cli: Cli, small: list[str], tmp_
     for _ in range(17):
         trainer.iterate()
     trainer.save()
+    run.close()
     ok(cli(*words, "--out", "cut"))
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
     errors = [[r for r in Run(tmp_path / name).metrics() if "error" in r] for name in ("whole", "cut")]
@@ -175,9 +176,19 @@ def test_a_killed_process_leaves_a_run_that_continues(cli: Cli, small: list[str]
 
 def test_a_finished_run_is_finished(cli: Cli, small: list[str], tmp_path: Path) -> None:
     ok(cli("train", *small, "--out", "r"))
-    before = weights(tmp_path / "r")
+    before, rows = weights(tmp_path / "r"), Run(tmp_path / "r").metrics()
     ok(cli("train", *small, "--out", "r"))
     assert same(before, weights(tmp_path / "r"))
+    assert Run(tmp_path / "r").metrics() == rows
+
+
+def test_two_processes_cannot_share_a_run(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    ok(cli("train", *small, "--out", "r"))
+    config = Run(tmp_path / "r").config()
+    first = Run.open(tmp_path / "r", config, installed())
+    assert "another process is training in r" in refused(cli("train", "--out", "r"))
+    first.close()
+    ok(cli("train", "--out", "r"))
 
 
 def test_dry_run_tells_and_writes_nothing(cli: Cli, small: list[str], tmp_path: Path) -> None:
@@ -204,7 +215,7 @@ def test_json_result(cli: Cli, small: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--gen", "dcgn"], "no generator is called 'dcgn'; did you mean 'dcgan'? See them all: ganzoo list generators"),
+        (["--gen", "dcgn"], "no generator is called 'dcgn'; did you mean 'dcgan'? See them all: ganzoo list gen"),
         (["--ssl", "kplus2"], "no ssl is called 'kplus2'; did you mean 'kplus1'?"),
         (["--set", "gen.widht=8"], "generator 'dcgan' has no option 'widht'; did you mean 'width'?"),
         (["--set", "gen.width=wide"], "generator 'dcgan': option 'width' is int, not 'wide'"),
@@ -355,12 +366,22 @@ def test_only_real_images_move_running_statistics() -> None:
     assert int(norm.num_batches_tracked) == 1
 
 
-def test_one_pass_where_no_batch_statistics_forbid_it() -> None:
-    trainer = Trainer(assemble(configure(values=SMALL)))
+@pytest.mark.parametrize(
+    ("values", "sizes"),
+    [
+        ({}, [24, 8, 8]),  # labelled, real and fake together; then real without a gradient, and fake
+        ({"ssl": "none"}, [16, 8]),
+        ({"ssl": "none", "disc.norm": "batch"}, [8, 8, 8]),
+        ({"ssl": "supervised"}, [8]),
+        ({"ssl.gan": False}, [8]),
+    ],
+)
+def test_no_pass_is_wasted(values: dict[str, object], sizes: list[int]) -> None:
+    trainer = Trainer(assemble(configure(values=SMALL | values)))
     passes: list[int] = []
     trainer.gan.networks["discriminator"].register_forward_pre_hook(lambda m, x: passes.append(len(x[0])))
     trainer.iterate()
-    assert passes == [24, 8, 8]
+    assert passes == sizes
 
 
 def test_precision_is_chosen_by_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:

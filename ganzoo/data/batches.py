@@ -125,8 +125,7 @@ class Batches:
         for what, size in (("batch", batch), ("labelled batch", labelled_batch)):
             if size % world:
                 raise Incompatible(
-                    f"a {what} of {size} cannot be shared by {world} processes with --accumulate as given; "
-                    f"choose a multiple of {world}"
+                    f"a {what} of {size} cannot be shared by {world} processes; choose a multiple of {world}"
                 )
         self.data, self.config, self.device, self.seed = data, config, device, seed
         self.sizes = {"unlabelled": batch, "labelled": labelled_batch}
