@@ -1,6 +1,7 @@
 """Write the pages that say what the code says. A part without documentation fails the build.
 
-A line `<!-- generated: commands -->` on a page is replaced by what `commands()` returns, and so on.
+A line `<!-- generated: commands -->` on a page is replaced by what `commands()` returns, and so on; a line
+`<!-- file: docs/examples/… -->` by the content of that file, so that examples are files that can be run.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 import click
 import yaml
@@ -25,8 +27,11 @@ from ganzoo.hookspecs import KINDS
 from ganzoo.options import options_of
 from ganzoo.registry import HOME, Registered
 
+ROOT = Path(__file__).parents[1]
 MARKER = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
+FILE = re.compile(r"^<!-- file: ([\w./-]+) -->$", re.MULTILINE)
 OBJECT = re.compile(r"`(ganzoo\.[\w.]+)`")
+NOT_CODE = re.compile(r"`[^`]*`|[<|]")
 WIDE = 1000
 
 
@@ -39,7 +44,8 @@ def on_pre_build(config: object) -> None:
 
 def on_page_markdown(markdown: str, page: object, config: object, files: object) -> str:
     """Replace the markers of a page."""
-    return MARKER.sub(lambda found: piece(found[1]), markdown)
+    markdown = MARKER.sub(lambda found: piece(found[1]), markdown)
+    return FILE.sub(lambda found: example(found[1]), markdown)
 
 
 @functools.cache
@@ -48,6 +54,15 @@ def piece(name: str) -> str:
     if name not in PIECES:
         raise PluginError(f"no generated piece is called '{name}'; there are: {', '.join(PIECES)}")
     return PIECES[name]()
+
+
+def example(name: str) -> str:
+    """Return a file of the repository as a block of code."""
+    path = ROOT / name
+    if not path.is_file():
+        raise PluginError(f"a page shows {name}, and there is no such file")
+    language = {".py": "python", ".toml": "toml"}.get(path.suffix, "text")
+    return f"```{language}\n{path.read_text(encoding='utf-8').rstrip()}\n```"
 
 
 def wanted(text: str | None, what: str) -> str:
@@ -61,12 +76,20 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a Markdown table."""
     head = list(header)
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(' '.join(cell.split()) for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(plain(' '.join(cell.split())) for cell in line)} |" for line in lines)
+
+
+def plain(text: str) -> str:
+    """Return text in which `<` and `|` mean themselves, outside of code too."""
+    return NOT_CODE.sub(lambda found: {"<": "&lt;", "|": "&#124;"}.get(found[0], found[0]), text)
 
 
 def code(value: object) -> str:
-    """Return a value as code, or nothing for an empty one."""
-    return "" if value is None or value == "" else f"`{value}`"
+    """Return a value as code, as YAML would have it; nothing for none."""
+    if value is None or value == "":
+        return ""
+    shown = str(value).lower() if isinstance(value, bool) else list(value) if isinstance(value, tuple) else value
+    return f"`{shown}`"
 
 
 def linked(text: str) -> str:
@@ -74,7 +97,7 @@ def linked(text: str) -> str:
     return OBJECT.sub(r"[`\1`][\1]", text)
 
 
-# --- the command line ---------------------------------------------------------------------------------------------------
+# --- the command line -------------------------------------------------------------------------------------------------
 
 
 def commands() -> str:
@@ -104,10 +127,10 @@ def section(command: click.Command, context: click.Context) -> str:
             said, meaning = record or (option.opts[-1], "")
             rows.append([code(said), wanted(meaning, f"option '{said}' of '{name}' has no help text")])
     options = table(["option", "meaning"], rows) if rows else ""
-    return f"## {name}\n\n{text}\n\n```text\n{usage}\n```\n\n{options}"
+    return f"## {name}\n\n{plain(text)}\n\n```text\n{usage}\n```\n\n{options}"
 
 
-# --- components ---------------------------------------------------------------------------------------------------------
+# --- components -------------------------------------------------------------------------------------------------------
 
 
 def built_in(kind: str) -> list[Registered]:
@@ -140,18 +163,20 @@ def of_kind(kind: str) -> str:
 def options_table(same: list[Registered]) -> str:
     """Return the options of components that share a target, or the values of a preset."""
     component = same[0].component
-    title = ", ".join(r.component.name for r in same)
+    title = f"{same[0].kind}/{', '.join(r.component.name for r in same)}"
     target = component.load()
     if not callable(target):
         return f"### {title}\n\n```yaml\n{yaml.safe_dump(dict(target), sort_keys=False).rstrip()}\n```"
     rows = []
     for o in options_of(target):
         where = f"option '{o.name}' of {same[0].kind} '{component.name}'"
-        shared = len(same) == 1 or o.name not in component.defaults
-        default = component.defaults.get(o.name, o.default) if shared else "by name"
+        default = component.defaults.get(o.name, o.default)
+        if len({repr(r.component.defaults.get(o.name)) for r in same}) > 1:
+            continue  # it is what tells these components apart
         meaning = wanted(o.meaning, f"{where} is not explained under Args:")
-        rows.append([code(o.name), code(o.type), "" if o.required and shared else code(default), meaning])
-    return f"### {title}\n\n{table(['option', 'type', 'default', 'meaning'], rows)}" if rows else ""
+        allowed = get_args(o.annotation) if get_origin(o.annotation) is Literal else (o.type,)
+        rows.append([code(o.name), ", ".join(map(code, allowed)), code(default), meaning])
+    return f"### {title}\n\n{table(['option', 'values', 'default', 'meaning'], rows)}" if rows else ""
 
 
 def contracts() -> str:
@@ -166,17 +191,14 @@ def contracts() -> str:
     return table(["hook", "what its targets are"], rows)
 
 
-# --- configuration ------------------------------------------------------------------------------------------------------
+# --- configuration ----------------------------------------------------------------------------------------------------
 
 
 def configuration() -> str:
     """Return a table of the keys of every block of a configuration."""
-    blocks: list[tuple[str, type[BaseModel]]] = [("", Config), ("data.", DataConfig), ("optimizer.", Optimizer)]
-    return "\n\n".join(
-        f"## {'Run' if not prefix else f'`{prefix[:-1]}`'}\n\n{wanted(model.__doc__, model.__name__)}\n\n"
-        f"{keys(prefix, model)}"
-        for prefix, model in blocks
-    )
+    blocks: dict[str, type[BaseModel]] = {"data": DataConfig, "optimizer": Optimizer}
+    below = [f"## `{n}`\n\n{wanted(m.__doc__, m.__name__)}\n\n{keys(f'{n}.', m)}" for n, m in blocks.items()]
+    return "\n\n".join([keys("", Config), *below])
 
 
 def keys(prefix: str, model: type[BaseModel]) -> str:
@@ -187,9 +209,10 @@ def keys(prefix: str, model: type[BaseModel]) -> str:
         key = prefix + name
         meaning = wanted(schema.get("description"), f"configuration key '{key}' has no description")
         block = schema.get("$ref", "").endswith(("DataConfig", "Optimizer"))
-        default = "" if block or schema.get("default") in (None, {}) else code(str(schema["default"]).lower())
-        rows.append([code(key), code(flags.get(key)), values(schema), default, meaning])
-    return table(["key", "flag", "values", "default", "meaning"], rows)
+        default = "" if block or schema.get("default") in (None, {}) else code(schema["default"])
+        names = " ".join(filter(None, [code(key), code(flags.get(key))]))
+        rows.append([names, values(schema), default, meaning])
+    return table(["key and flag", "values", "default", "meaning"], rows)
 
 
 def values(schema: dict[str, Any]) -> str:
@@ -206,7 +229,7 @@ def values(schema: dict[str, Any]) -> str:
     return f"{words.get(schema.get('type', ''), '')} {bounds}".strip()
 
 
-# --- Python -------------------------------------------------------------------------------------------------------------
+# --- Python -----------------------------------------------------------------------------------------------------------
 
 
 def public_names() -> str:

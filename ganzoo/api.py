@@ -28,7 +28,8 @@ def train(
 ) -> GAN:
     """Train a GAN, or continue a run, and return it with averaged weights.
 
-    config: a `Config`, or dotted keys over the default one: `{"gen.width": 64, "data.labels": 50}`.
+    config: a `Config`, or dotted keys over the default one: `{"gen.width": 64, "data.labels": 50}`; None: the run
+        folder's own, or the default one.
     out: the run folder; one that exists is continued. Default: a new one under `runs/`.
     report: called with a `Progress` whenever metrics are logged. started: called once before the first step.
 
@@ -36,6 +37,8 @@ def train(
     Raises a GanzooError with one sentence.
     """
     registry = registry or installed()
+    if config is None and out is not None:
+        config = Config.of_run(out)
     if not isinstance(config, Config):
         config = configure(values=config, registry=registry)
     experiment = assemble(config, registry)
@@ -50,9 +53,10 @@ def train(
 
 def open_run(experiment: Experiment, out: str | PathLike[str] | None, registry: Registry) -> Run:
     """Open a run's folder in one process and tell the others."""
-    backend, path = experiment.backend, ""
-    if backend.main:
-        name = describe_run(experiment.config)
-        folder = Path(out) if out else new_folder(Path("runs"), name)
-        path = str(Run.open(folder, experiment.config, registry).path)
-    return Run(Path(backend.share(path)))
+    backend = experiment.backend
+    if not backend.main:
+        return Run(Path(backend.share("")))
+    folder = Path(out) if out else new_folder(Path("runs"), describe_run(experiment.config))
+    run = Run.open(folder, experiment.config, registry)
+    backend.share(str(run.path))
+    return run

@@ -13,15 +13,18 @@ from ganzoo.backend import Backend, make_backend, seed_everything
 from ganzoo.component import ImageShape, describe
 from ganzoo.config import Config, Part
 from ganzoo.contracts import AdversarialLoss, Augment, Penalty, Player, Terms
-from ganzoo.critic import Critic
+from ganzoo.critic import Critic, frozen_statistics
 from ganzoo.data import Batches, Dataset, open_source, prepare_data
 from ganzoo.data.batches import seed_of
 from ganzoo.data.prepare import look
 from ganzoo.errors import Incompatible
 from ganzoo.model import GAN
+from ganzoo.pictures import from_uint8
 from ganzoo.recipes import choose_size
 from ganzoo.registry import Registry, create, installed
 from ganzoo.strategy import Step, latent
+
+INITIALISED_FROM = 500
 
 
 @dataclass
@@ -83,6 +86,7 @@ def assemble(config: Config, registry: Registry | None = None) -> Experiment:
         backend.rank,
         backend.world,
     )
+    show_real_images(gan, data, seed_of(config.seed, "initialise"))
     for view in gan.strategy.views:
         batches.see(torch.zeros(1, shape.channels, size, size, dtype=torch.uint8), view)
     gan.facts = {"split": data.split.hash, "run": config.to_dict()}
@@ -100,6 +104,10 @@ def check_compatible(config: Config, gan: GAN, players: list[Player], penalties:
     if "generator" not in gan.networks:
         raise Incompatible(
             f"penalty '{name}' needs generated images, and ssl '{config.ssl.name}' trains no generator here"
+        )
+    if "discriminator" not in names:
+        raise Incompatible(
+            f"penalty '{name}' is for a player called 'discriminator', and ssl '{config.ssl.name}' has none"
         )
     critic = gan.networks["discriminator"]
     for name, penalty in penalties.items():
@@ -120,6 +128,21 @@ def check_contracts(gan: GAN) -> None:
     if generator := networks.get("generator"):
         y = torch.zeros(2, dtype=torch.int64) if getattr(generator, "conditional", False) else None
         probe("generator", gan.parts.generator, lambda: generator(latent(generator, 2), y), images)
+
+
+@torch.no_grad()
+def show_real_images(gan: GAN, data: Dataset, seed: int) -> None:
+    """Pass one batch of real images through the discriminator in training mode: some layers initialise from data.
+
+    It is the same batch in every process. Running statistics stay as they are.
+    """
+    critic = gan.networks["discriminator"]
+    rng = torch.Generator().manual_seed(seed)
+    some = data.unlabelled[torch.randperm(len(data.unlabelled), generator=rng)[:INITIALISED_FROM]]
+    (images,) = data.train.batches(iter([some]))
+    torch.manual_seed(seed)
+    with frozen_statistics(critic):
+        critic.train()(from_uint8(images.to(gan.device)))
 
 
 def probe(kind: str, part: Part, run: Callable[[], Tensor], wanted: list[Any]) -> None:

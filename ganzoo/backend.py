@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import random
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -106,10 +107,19 @@ def make_backend(device: str = "auto", precision: str = "auto") -> Backend:
         torch.cuda.set_device(int(number))
     if not torch.distributed.is_initialized():
         AcceleratorState._reset_state(reset_partial_state=True)  # a second run in one process may want another device
-    accelerator = Accelerator(cpu=kind == "cpu", mixed_precision="fp16" if precision == "fp16" else "no")
+    on_cpu = kind == "cpu" or (kind == "auto" and not torch.accelerator.is_available())  # else torchrun is not noticed
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="fp16" if precision == "fp16" else "no")
+    if accelerator.num_processes > 1:
+        atexit.register(leave)
     on = torch.device(device) if ":" in device else accelerator.device
     chosen, why = choose_precision(precision, on)
     return Backend(accelerator, on, chosen, why)
+
+
+def leave() -> None:
+    """Part from the other processes; an interpreter that ends while still connected may abort."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def choose_precision(precision: str, device: torch.device) -> tuple[str, str]:

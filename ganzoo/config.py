@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -81,7 +82,9 @@ class Config(Strict):
     discriminator: Part = Field(description="images to features; the strategy adds the head")
     loss: Part = Field(description="adversarial loss")
     ssl: Part = Field(description="semi-supervised strategy")
-    penalties: dict[str, dict[str, Any]] = Field(default={}, description="penalties by name, with their options")
+    penalties: dict[str, dict[str, Any]] = Field(
+        default={}, description="penalties by name, with their options; null leaves one out"
+    )
     augment: Part | None = Field(None, description="what the discriminator sees is changed by it")
     data: DataConfig = Field(description="images and labels")
     steps: Count = Field(1000, description="iterations")
@@ -111,7 +114,7 @@ class Config(Strict):
             value = dict(value)
             penalties = value.get("penalties")
             if isinstance(penalties, dict):
-                value["penalties"] = {name: options or {} for name, options in penalties.items()}
+                value["penalties"] = {n: options for n, options in penalties.items() if options is not None}
         return value
 
     @model_validator(mode="after")
@@ -140,6 +143,12 @@ class Config(Strict):
     def load(cls, path: str | Path) -> Config:
         """Read a JSON or YAML file. Raises BadConfig."""
         return cls.parse(read_values(Path(path)))
+
+    @classmethod
+    def of_run(cls, folder: str | PathLike[str]) -> Config | None:
+        """Return the configuration of a run folder, or None where there is none. Raises BadConfig."""
+        path = Path(folder) / FILE
+        return cls.load(path) if path.is_file() else None
 
     def save(self, path: str | Path) -> None:
         """Write a JSON or (by suffix `.yaml`) YAML file."""

@@ -38,7 +38,12 @@ class Generator(Protocol):
 
 
 class Trunk(Protocol):
-    """An `nn.Module` made by `callable(shape, **options)`: a discriminator without its last layer."""
+    """An `nn.Module` made by `callable(shape, **options)`: a discriminator without its last layer.
+
+    A trunk whose last layer is not a plain linear one has a method `last_layer(outputs) -> nn.Module`, which maps
+    features `[B, num_features]` to `[B, outputs]`. A layer that initialises itself from data does so at its first pass
+    in training mode: before training, every trunk is shown a batch of real images.
+    """
 
     num_features: int
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from ganzoo.contracts import DiscOutput
+from ganzoo.contracts import DiscOutput, Trunk
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
@@ -32,6 +33,13 @@ class Critic(nn.Module):
             features = features.float()
             adv, logits = self.head(features)
         return DiscOutput(adv, features, logits)
+
+
+def last_layer(trunk: nn.Module, outputs: int) -> nn.Module:
+    """Return a trunk's own last layer, features `[B, F]` → `[B, outputs]`, or a linear one where it has none."""
+    if hasattr(trunk, "last_layer"):
+        return cast(Callable[[int], nn.Module], trunk.last_layer)(outputs)
+    return nn.Linear(cast(Trunk, trunk).num_features, outputs)
 
 
 @contextmanager

@@ -67,6 +67,6 @@ class Interrupted(GanzooError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the known name nearest to `name`, or an empty string."""
+    """Return `; did you mean 'x'?` for the known name nearest to `name`, or a full stop."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return f"; did you mean '{close[0]}'?" if close else "."

@@ -274,7 +274,7 @@ def parameters(network: nn.Module) -> int:
 
 def _critic(parts: Parts, strategy: Strategy, shape: ImageShape, registry: Registry) -> Critic:
     trunk = create("discriminator", parts.discriminator.name, shape, registry=registry, **parts.discriminator.options)
-    return Critic(trunk, strategy.head(trunk.num_features, shape))
+    return Critic(trunk, strategy.head(trunk, shape))
 
 
 def _provenance(kind: str, part: Part, registry: Registry) -> dict[str, Any]:

@@ -27,7 +27,6 @@ class Plugin:
     name: str
     entry: EntryPoint | None
     error: str = ""
-    restricted: bool = False
 
     @property
     def distribution(self) -> str:
@@ -59,10 +58,14 @@ class Registry:
 
     plugins: every plugin that was found, broken ones included.
     components: every component of the good ones, by kind and by plugin.
+    switched_off: names of plugins that are installed but left out by the environment.
     """
 
-    def __init__(self, plugins: Iterable[Plugin], components: Iterable[Registered]) -> None:
+    def __init__(
+        self, plugins: Iterable[Plugin], components: Iterable[Registered], switched_off: Iterable[str] = ()
+    ) -> None:
         self.plugins = tuple(plugins)
+        self.switched_off = frozenset(switched_off)
         self.components = tuple(components)
 
     @classmethod
@@ -77,9 +80,11 @@ class Registry:
         entries = sorted(entry_points(group=GROUP), key=lambda e: (e.name, _distribution(e) != HOME, _distribution(e)))
         plugins: dict[str, Plugin] = {}
         rejected: list[Plugin] = []
+        switched_off: set[str] = set()
         components: list[Registered] = []
         for entry in entries:
             if disabled & {entry.name, "all", "1"} or (only and entry.name not in only):
+                switched_off.add(entry.name)
                 continue
             if taken := plugins.get(entry.name):
                 error = f"the plugin name '{entry.name}' is already taken by {taken.distribution}"
@@ -93,7 +98,7 @@ class Registry:
             plugins[entry.name] = plugin
         installed = {e.name for e in entries}
         rejected += [Plugin(n, None, "GANZOO_PLUGINS names it, but it is not installed") for n in only - installed]
-        return cls([*plugins.values(), *rejected], components)
+        return cls([*plugins.values(), *rejected], components, switched_off)
 
     @property
     def broken(self) -> list[Plugin]:
@@ -125,10 +130,12 @@ class Registry:
         plural = next(many for many, one in KINDS.items() if one == kind)
         if slash and (broken := next((p for p in self.broken if p.name == plugin), None)):
             return f"{kind} '{name}': the plugin '{plugin}' is broken ({broken.error}); see: ganzoo doctor"
+        if slash and plugin in self.switched_off:
+            return f"{kind} '{name}': the plugin '{plugin}' is switched off by GANZOO_DISABLE_PLUGINS or GANZOO_PLUGINS"
         if slash and plugin not in {p.name for p in self.plugins}:
             return f"{kind} '{name}': no plugin '{plugin}' is installed; try: pip install ganzoo-{plugin}"
         known = {r.component.name for r in offered}
-        return f"no {kind} is called '{bare}'{nearest(bare, known) or ';'} See them all: ganzoo list {plural}"
+        return f"no {kind} is called '{bare}'{nearest(bare, known)} See them all: ganzoo list {plural}"
 
 
 @functools.cache

@@ -171,12 +171,14 @@ def new_folder(root: Path, name: str) -> Path:
 
 def environment(config: Config, registry: Registry) -> dict[str, Any]:
     """Return what a result depends on besides its configuration."""
-    parts = {kind: getattr(config, kind).name for kind in ("generator", "discriminator", "loss", "ssl")}
-    plugins = {kind: registry.get(kind, name).plugin for kind, name in parts.items()}
+    parts = [(kind, getattr(config, kind).name) for kind in ("generator", "discriminator", "loss", "ssl")]
+    parts += [("augment", config.augment.name)] if config.augment else []
+    parts += [("penalty", name) for name in config.penalties]
+    plugins = [(kind, name, registry.get(kind, name).plugin) for kind, name in parts]
     return {
-        "components": {
-            k: {"name": parts[k], "package": p.distribution, "version": p.version} for k, p in plugins.items()
-        },
+        "components": [
+            {"kind": kind, "name": name, "package": p.distribution, "version": p.version} for kind, name, p in plugins
+        ],
         "versions": {
             "ganzoo": version("torch-ganzoo"),
             "torch": torch.__version__,

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from ganzoo.component import ImageShape
 from ganzoo.contracts import AdversarialLoss, Augment, Batch, DiscOutput, Generator, Networks, Player, Terms
-from ganzoo.critic import Critic, frozen_statistics
+from ganzoo.critic import Critic, frozen_statistics, last_layer
 
 
 class RealnessHead(nn.Module):
     """One realness logit; no classes."""
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, trunk: nn.Module) -> None:
         super().__init__()
-        self.adv = nn.Linear(num_features, 1)
+        self.adv = last_layer(trunk, 1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Map features `[B, F]` to (adv [B], None)."""
@@ -149,9 +149,9 @@ class Strategy:
     needs_labels: ClassVar[bool] = False
     """Whether it means anything without a labelled image."""
 
-    def head(self, num_features: int, shape: ImageShape) -> nn.Module:
-        """Return the discriminator's last layer: features `[B, F]` → (adv [B], class logits [B, K] or None)."""
-        return RealnessHead(num_features)
+    def head(self, trunk: nn.Module, shape: ImageShape) -> nn.Module:
+        """Return the discriminator's end: features `[B, F]` → (adv [B], class logits [B, K] or None)."""
+        return RealnessHead(trunk)
 
     def networks(self, shape: ImageShape) -> dict[str, nn.Module]:
         """Return further networks by name, each moved by one of the players."""

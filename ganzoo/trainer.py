@@ -255,7 +255,7 @@ class Trainer:
     def evaluate(self) -> float | None:
         """Measure the held-out error of the averaged networks, in [0, 1]; None where there is nothing to measure.
 
-        It is logged, and decides nothing.
+        In fp32, as the model folder will be used. It is logged, and decides nothing.
         """
         data = self.experiment.data
         known = data.test_labels >= 0
@@ -263,14 +263,13 @@ class Trainer:
             return None
         wrong = 0
         places = torch.split(torch.arange(len(data.test)), GRID * 4)
-        with self.backend.autocast():
-            for place, images in zip(places, data.test.batches(iter(places)), strict=False):
-                x = self.experiment.batches.see(images, "plain")
-                logits = self.gan.strategy.classify(self.averaged.networks, x)
-                if logits is None:
-                    return None
-                truth = data.test_labels[place]
-                wrong += int(((logits.argmax(1).cpu() != truth) & (truth >= 0)).sum())
+        for place, images in zip(places, data.test.batches(iter(places)), strict=False):
+            x = self.experiment.batches.see(images, "plain")
+            logits = self.gan.strategy.classify(self.averaged.networks, x)
+            if logits is None:
+                return None
+            truth = data.test_labels[place]
+            wrong += int(((logits.argmax(1).cpu() != truth) & (truth >= 0)).sum())
         self.error = wrong / int(known.sum())
         self.log({"error": self.error})
         return self.error
@@ -278,8 +277,7 @@ class Trainer:
     def picture(self) -> None:
         """Write a grid of samples of the averaged generator, always of the same latents."""
         if self.run and self.backend.main and "generator" in self.gan.networks:
-            with self.backend.autocast():
-                self.run.save_picture(self.step, png(grid(self.averaged.sample(GRID, seed=0))))
+            self.run.save_picture(self.step, png(grid(self.averaged.sample(GRID, seed=0))))
 
     def save_model(self) -> None:
         """Write the model folder: the averaged networks, and the error they have."""

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor, nn
 
 import ganzoo
-from ganzoo import Component, ImageShape, create
+from ganzoo import Component, ImageShape, configure, create
+from ganzoo.assemble import assemble
 from ganzoo.component import NAME
 from ganzoo.contracts import DiscOutput
 from ganzoo.errors import GanzooError
 from ganzoo.hookspecs import KINDS
+from ganzoo.pictures import from_uint8
 from ganzoo.registry import Plugin, Registered
 from ganzoo.testing import check_component
+from ganzoo.trainer import Trainer
 
 ALL = ganzoo.list_components()
 F64 = torch.float64
@@ -78,7 +81,7 @@ def undocumented(margin: float = 1.0) -> Any:
     ("kind", "target", "said"),
     [
         ("generator", "Forgetful", "state_dict does not hold everything"),
-        ("discriminator", "Square", r"features are \[2, 1, 16, 16\], not \[2, 5\]"),
+        ("discriminator", "Square", r"features are \[16, 1, 16, 16\], not \[16, 5\]"),
         ("loss", "undocumented", r"does not explain under Args: \['margin'\]"),
     ],
 )
@@ -158,7 +161,7 @@ def test_dcgan_matches_the_reference_to_the_parameter() -> None:
     count = lambda m: sum(p.numel() for p in m.parameters())  # noqa: E731
     assert count(create("generator", "dcgan", shape)) == 3_576_704
     trunk = create("discriminator", "dcgan", shape)
-    assert count(trunk) + trunk.num_features == 2_765_568  # the reference's last convolution is one weight a feature
+    assert count(trunk) + count(trunk.last_layer(1)) == 2_765_568
 
 
 def test_improved_gan_discriminator_has_noise_in_training_only() -> None:
@@ -167,7 +170,35 @@ def test_improved_gan_discriminator_has_noise_in_training_only() -> None:
     assert not torch.equal(trunk(x), trunk(x))
     trunk.eval()
     assert torch.equal(trunk(x), trunk(x))
-    assert [m.deviation for m in trunk.layers if hasattr(m, "deviation")] == [0.3, 0.5, 0.5, 0.5, 0.5]
+    assert [m.noise for m in trunk.layers if hasattr(m, "noise")] == [0.3, 0.5, 0.5, 0.5, 0.5]
+    assert trunk.last_layer(10).noise == 0.5
+
+
+def test_improved_gan_discriminator_is_initialised_from_data() -> None:
+    experiment = assemble(configure(values={"disc": "mlp", "gen": "mlp", "data.size": 8, "precision": "fp32"}))
+    critic = experiment.gan.networks["discriminator"].train()
+    x = from_uint8(experiment.data.train.pixels[:500])  # type: ignore[attr-defined]
+    seen: dict[str, Tensor] = {}
+    layers = {n: m for n, m in critic.named_modules() if hasattr(m, "noise") and hasattr(m, "v")}
+    for name, layer in layers.items():
+        layer.register_forward_hook(lambda m, i, o, name=name: seen.update({name: o}))
+    critic(x)
+    assert len(layers) == 6
+    for name, y in seen.items():
+        deviation = 0.1 if "head" in name else 1.0
+        assert y.mean(0).abs().mean() < 0.15 * deviation, name
+        assert (y.std(0) / deviation - 1).abs().mean() < 0.1, name
+    learnt = [n for n, p in critic.named_parameters() if n.endswith(".g") and p.requires_grad]
+    assert learnt == ["head.classes.g"]
+
+
+def test_a_fixed_scale_stays_fixed() -> None:
+    trainer = Trainer(assemble(configure(values={"disc": "mlp", "gen": "mlp", "data.size": 8, "precision": "fp32"})))
+    parameters = dict(trainer.gan.networks["discriminator"].named_parameters())
+    before = {n: p.clone() for n, p in parameters.items()}
+    trainer.iterate()
+    changed = {n for n, p in parameters.items() if not torch.equal(p, before[n])}
+    assert {n for n in parameters if n.endswith(".g")} - changed == {f"trunk.layers.{i}.g" for i in (0, 2, 4, 6, 8)}
 
 
 def test_diffaugment_cuts_a_square_and_shifts() -> None:

@@ -72,6 +72,13 @@ def test_unknown_component_in_a_config() -> None:
         configure(values={"loss": "hinje"})
 
 
+def test_a_penalty_can_be_left_out_again() -> None:
+    assert configure(values={"penalties": {"r1": {}}, "penalties.r1": None}).penalties == {}
+    assert list(configure(values={"penalties": {"r1": {}}, "penalties.r1.gamma": 2}).penalties.values()) == [
+        {"gamma": 2}
+    ]
+
+
 def test_settings_are_yaml() -> None:
     assert parse_setting("a.b=2") == ("a.b", 2)
     assert parse_setting("ssl.gan=off") == ("ssl.gan", False)

@@ -77,6 +77,13 @@ def test_given_parts_are_honoured(folder: Path, tmp_path: Path) -> None:
     picture(tmp_path / "parts" / "test" / "dog" / "x.png", 177)
     data = load(tmp_path / "parts")
     assert (len(data.train), len(data.test), int(data.test_labels[0])) == (20, 1, 1)
+    for i in range(3):
+        picture(tmp_path / "parts" / "unlabeled" / f"{i}.png", 200)
+    assert (len(load(tmp_path / "parts").train), len(load(tmp_path / "parts").labelled)) == (23, 20)
+    picture(tmp_path / "parts" / "val" / "dog" / "x.png", 177)
+    with pytest.raises(BadData, match=r"there may be one of test, val.*; not .*parts/val"):
+        load(tmp_path / "parts")
+    (tmp_path / "parts" / "val").rename(tmp_path / "elsewhere")
     picture(tmp_path / "parts" / "test" / "cow" / "x.png", 177)
     with pytest.raises(BadData, match="test/cow is a class that"):
         load(tmp_path / "parts")

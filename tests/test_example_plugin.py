@@ -52,7 +52,7 @@ def run(environment: Path, cwd: Path, *words: str) -> str:
 
 def test_it_is_found_checked_and_trained(environment: Path, tmp_path: Path) -> None:
     assert "swishgan" in run(environment, tmp_path, "-m", "ganzoo", "list", "generators")
-    assert "ganzoo-swish 0.1.0 · 1 components" in run(environment, tmp_path, "-m", "ganzoo", "plugins")
+    assert "ganzoo-swish 0.1.0 · 1 component" in run(environment, tmp_path, "-m", "ganzoo", "plugins")
     assert "1 passed" in run(
         environment, tmp_path, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull, str(EXAMPLE / "tests")
     )

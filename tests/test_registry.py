@@ -116,6 +116,8 @@ def test_environment_switches_plugins_off(plugins: Path) -> None:
     assert "good" not in names(GANZOO_DISABLE_PLUGINS="good")
     assert names(GANZOO_DISABLE_PLUGINS="all") == set()
     assert names(GANZOO_PLUGINS="good") == {"good"}
+    with pytest.raises(UnknownComponent, match="switched off"):
+        Registry.discover({"GANZOO_DISABLE_PLUGINS": "good"}).get("generator", "good/good")
     assert Registry.discover({"GANZOO_PLUGINS": "zoo, absent"}).broken[0].error.endswith("not installed")
 
 

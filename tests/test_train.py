@@ -19,6 +19,7 @@ from PIL import Image
 
 import ganzoo
 from ganzoo import GAN, configure
+from ganzoo.api import open_run
 from ganzoo.assemble import assemble
 from ganzoo.backend import choose_precision
 from ganzoo.errors import Diverged
@@ -79,7 +80,7 @@ def test_a_run_folder_holds_everything(cli: Cli, small: list[str], tmp_path: Pat
     assert [r["step"] for r in rows if "error" in r] == [1, 2, 3, 4]
     assert {"discriminator/label", "generator/features", "images_per_second"} <= {k for r in rows for k in r}
     environment = json.loads((run / "environment.json").read_text())
-    assert environment["components"]["generator"]["package"] == "torch-ganzoo"
+    assert {c["kind"]: c["package"] for c in environment["components"]}["generator"] == "torch-ganzoo"
     ok(cli("train", *small, "--steps", 4))
     assert (tmp_path / "runs" / "digits-kplus1-dcgan-2").is_dir()
 
@@ -185,7 +186,7 @@ def test_a_finished_run_is_finished(cli: Cli, small: list[str], tmp_path: Path) 
 def test_two_processes_cannot_share_a_run(cli: Cli, small: list[str], tmp_path: Path) -> None:
     ok(cli("train", *small, "--out", "r"))
     config = Run(tmp_path / "r").config()
-    first = Run.open(tmp_path / "r", config, installed())
+    first = open_run(assemble(config), tmp_path / "r", installed())
     assert "another process is training in r" in refused(cli("train", "--out", "r"))
     first.close()
     ok(cli("train", "--out", "r"))

@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order of use."""
-        return list(COMMANDS)
+        return [*COMMANDS]  # `list` is a command here
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import a command."""
@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([*COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a GanzooError becomes one sentence and its exit code."""
@@ -74,7 +74,7 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def main() -> None:
-    """Train, sample and share GANs and semi-supervised classifiers made of plugins.
+    """Train and use GANs and semi-supervised classifiers made of plugins.
 
     `ganzoo train` alone trains a small one in minutes. GANZOO_TRACEBACK=1 shows where an error comes from.
     """

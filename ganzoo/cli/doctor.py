@@ -23,7 +23,7 @@ def command() -> None:
     problems = 0
     for name, said, cure in findings():
         problems += bool(cure)
-        click.echo(f"{'!' if cure else ' '} {name:14}{said}" + (f"\n                → {cure}" if cure else ""))
+        click.echo(f"{'!' if cure else ' '} {name:17}{said}" + (f"\n                   → {cure}" if cure else ""))
     click.echo(f"\n{problems} to mend" if problems else "\nall well")
     if problems:
         raise SystemExit(1)

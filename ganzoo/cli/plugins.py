@@ -15,7 +15,7 @@ def command(check: bool) -> None:
     problems = len(registry.broken)
     for plugin in registry.plugins:
         offered = [r for r in registry.components if r.plugin == plugin]
-        said = f"broken: {plugin.error}" if plugin.error else f"{len(offered)} components"
+        said = f"broken: {plugin.error}" if plugin.error else f"{len(offered)} component{'s' * (len(offered) != 1)}"
         click.echo(f"{plugin.name:16}{plugin.distribution} {plugin.version} · {said}")
         for registered in offered if check else []:
             from ganzoo.testing import check_component

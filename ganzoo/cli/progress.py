@@ -60,7 +60,7 @@ class Display:
     """Follows a run: `started` and `report` are given to `ganzoo.train`."""
 
     def __init__(self, quiet: bool) -> None:
-        self.quiet, self.main, self.folder = quiet, True, ""
+        self.quiet, self.main, self.folder, self.world = quiet, True, "", 1
         self._console = Console(highlight=False)
         self._bar: Bar | None = None
         self._marks = -1
@@ -74,9 +74,14 @@ class Display:
         if self._bar:
             self._bar.stop()
 
+    @property
+    def command(self) -> str:
+        """The command that continues the run."""
+        return f"ganzoo train --out {self.folder}" if self.world == 1 else "run the same command again"
+
     def started(self, experiment: Experiment, run: Run) -> None:
         """Print the header."""
-        self.main, self.folder = experiment.backend.main, str(run.path)
+        self.main, self.folder, self.world = experiment.backend.main, str(run.path), experiment.backend.world
         self.quiet = self.quiet or not self.main
         if self.quiet:
             return

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.config import FILE as CONFIG
 from ganzoo.config import Config
 from ganzoo.errors import Interrupted
 from ganzoo.recipes import configure, parse_setting
@@ -78,11 +77,11 @@ def command(
     values: dict[str, Any] = {KEYS[flag]: value for flag, value in flags.items() if value is not None}
     if str(values.get("data.labels", "")).isdigit():
         values["data.labels"] = int(values["data.labels"])
-    values |= {f"penalties.{name}": {} for name in penalty} | dict(map(parse_setting, settings))
-    if out and (Path(out) / CONFIG).is_file() and not (values or preset or file):
-        config = Config.load(Path(out) / CONFIG)
-    else:
-        config = configure(preset, file, values, installed())
+    if penalty:
+        values["penalties"] = {name: {} for name in penalty}
+    values |= dict(map(parse_setting, settings))
+    told = bool(values or preset or file)
+    config = (None if told or not out else Config.of_run(out)) or configure(preset, file, values, installed())
     if dry_run:
         _dry_run(config, as_json)
     else:
@@ -98,7 +97,9 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
         with display:
             gan = train(config, out, report=display.report, started=display.started)
     except Interrupted as stop:
-        raise Interrupted(f"{stop}. Continue: ganzoo train --out {display.folder}") from stop
+        if not display.main:
+            raise SystemExit(stop.exit_code) from stop
+        raise Interrupted(f"{stop}. Continue: {display.command}") from stop
     if not display.main:
         return
     folder = Path(gan.facts["run_folder"])
@@ -129,7 +130,7 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
         click.echo(f"pictures {pictures[-1]}")
         nexts.insert(0, f"ganzoo sample {folder}")
     click.echo(f"model    {folder / 'model'}")
-    click.echo(f"next     {' · '.join(nexts)}")
+    click.echo(f"next     {' · '.join(nexts or ['ganzoo --help'])}")
 
 
 def _dry_run(config: Config, as_json: bool) -> None:

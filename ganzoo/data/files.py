@@ -101,14 +101,18 @@ def arrange(names: Sequence[str], read: Callable[[str], bytes], root: Path) -> S
     parts: dict[str, list[str]] = {}
     for name in images:
         parts.setdefault(name.split("/")[0] if "/" in name else "", []).append(name)
-    held_out = next((p for p in HELD_OUT if "train" in parts and p in parts), None)
+    held_out = [p for p in HELD_OUT if p in parts] if "train" in parts else []
+    train, prefix, folders = images, "", list(names)
     if "train" in parts:
-        train, prefix = parts["train"], "train/"
+        prefix = "train/"
+        train = [n for part in ("train", *UNLABELLED) for n in parts.get(part, [])]
         folders = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
-    else:
-        train, prefix, folders = images, "", list(names)
+        if surplus := sorted({*parts, *held_out[1:]} - {"train", *held_out[:1], *UNLABELLED}):
+            where = f"{root}/{surplus[0]}" if surplus[0] else f"images directly in {root}"
+            raise BadData(f"beside {root}/train there may be one of {', '.join(HELD_OUT)}, and unlabeled; not {where}")
     classes = sorted({n.split("/")[0] for n in folders if "/" in n} - UNLABELLED)
-    empty = [c for c in classes if not any(n.startswith(f"{prefix}{c}/") for n in train)]
+    filled = {n.removeprefix(prefix).split("/")[0] for n in train}
+    empty = [c for c in classes if c not in filled]
     if empty:
         raise BadData(f"class '{empty[0]}' has no image: {root}/{prefix}{empty[0]}; fill the folder or remove it")
 
@@ -120,5 +124,5 @@ def arrange(names: Sequence[str], read: Callable[[str], bytes], root: Path) -> S
         labels = np.array([classes.index(t) if t in classes else -1 for t in tops], dtype=np.int64)
         return FileTable(read, str(root), members, labels)
 
-    test = table(parts[held_out], f"{held_out}/") if held_out else None
+    test = table(parts[held_out[0]], f"{held_out[0]}/") if held_out else None
     return Source(root.stem, table(train, prefix), test, classes)

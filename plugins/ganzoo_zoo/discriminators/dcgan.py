@@ -18,8 +18,8 @@ Norm = Literal["batch", "group", "spectral", "none"]
 class Discriminator(nn.Module):
     """Image → … → 4×4, halving the side at each 4×4 convolution; the first has no norm. Features are the flat 4×4 maps.
 
-    At 64×64 RGB with width 64 and batch norm, trunk and last weight matrix are the reference network, with 2,765,568
-    parameters.
+    At 64×64 RGB with width 64 and batch norm, trunk and last layer are the reference network, with 2,765,568 parameters
+    (the reference's last convolution, 4×4 without bias, is a linear layer of the flat maps).
 
     Args:
         width: channels of the first layer; each later layer has twice as many.
@@ -47,7 +47,13 @@ class Discriminator(nn.Module):
         for i, layer in enumerate(self.layers):
             if isinstance(layer, nn.Conv2d):
                 self.layers[i] = wrap(layer)
-        self.num_features = channels[-1] * 16
+        self.num_features, self.norm = channels[-1] * 16, norm
+
+    def last_layer(self, outputs: int) -> nn.Module:
+        """Return a linear layer without bias, as the reference has; spectrally normalised where the others are."""
+        layer = nn.Linear(self.num_features, outputs, bias=False)
+        nn.init.normal_(layer.weight, 0.0, 0.02)
+        return spectral_norm(layer) if self.norm == "spectral" else layer
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images `[B, C, H, W]` in [-1, 1] to features `[B, num_features]`."""

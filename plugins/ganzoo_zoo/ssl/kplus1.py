@@ -38,9 +38,9 @@ class KPlusOne(Strategy):
 
     needs_labels: ClassVar[bool] = True
 
-    def head(self, num_features: int, shape: ImageShape) -> nn.Module:
+    def head(self, trunk: nn.Module, shape: ImageShape) -> nn.Module:
         """Return a head whose realness is the log-sum-exp of its class logits."""
-        return ClassHead(num_features, shape.classes)
+        return ClassHead(trunk, shape.classes)
 
     def discriminator(self, s: Step) -> Terms:
         """Return the terms L_supervised and L_unsupervised of §5."""

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 from ganzoo import ImageShape
 from ganzoo.contracts import Terms
+from ganzoo.critic import last_layer
 from ganzoo.strategy import Step, Strategy
 
 
 class ClassHead(nn.Module):
     """K class logits; realness is their log-sum-exp, which a K+1 discriminator trains and a classifier does not."""
 
-    def __init__(self, num_features: int, classes: int) -> None:
+    def __init__(self, trunk: nn.Module, classes: int) -> None:
         super().__init__()
-        self.classes = nn.Linear(num_features, classes)
+        self.classes = last_layer(trunk, classes)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Map features `[B, F]` to (adv [B], class logits [B, K])."""
@@ -33,9 +34,9 @@ class Supervised(Strategy):
     gan: bool = field(default=False, init=False)
     needs_labels: ClassVar[bool] = True
 
-    def head(self, num_features: int, shape: ImageShape) -> nn.Module:
+    def head(self, trunk: nn.Module, shape: ImageShape) -> nn.Module:
         """Return a classifier of K classes."""
-        return ClassHead(num_features, shape.classes)
+        return ClassHead(trunk, shape.classes)
 
     def discriminator(self, s: Step) -> Terms:
         """Return the cross-entropy of the labelled images."""

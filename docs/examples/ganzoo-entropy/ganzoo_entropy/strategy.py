@@ -1,8 +1,9 @@
 from dataclasses import dataclass
 
+from ganzoo_zoo.ssl.kplus1 import KPlusOne
+
 from ganzoo.contracts import Terms
 from ganzoo.strategy import Step
-from ganzoo_zoo.ssl.kplus1 import KPlusOne
 
 
 @dataclass
