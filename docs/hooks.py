@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -237,7 +238,41 @@ def public_names() -> str:
     return "\n\n".join(f"::: ganzoo.{name}" for name in sorted(ganzoo.__all__, key=str.lower))
 
 
+# --- measurements -----------------------------------------------------------------------------------------------------
+
+
+def measured() -> str:
+    """Return a section for each file in benchmarks/results, with where it was measured."""
+    files = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+    return "\n\n".join(measurement(path.stem, json.loads(path.read_text(encoding="utf-8"))) for path in files)
+
+
+def measurement(name: str, kept: dict[str, Any]) -> str:
+    """Return one measurement: every value, then machine, versions and commit."""
+    machine, versions = kept["machine"], kept["versions"]
+    where = [
+        machine["processor"],
+        f"{machine['cores']} cores",
+        *machine["bf16"],
+        *([machine["gpu"]] if machine["gpu"] else []),
+    ]
+    made = [f"{package} {version}" for package, version in versions.items()]
+    stamp = f"Measured on {', '.join(where)}; {', '.join(made)}; commit {kept['commit']}."
+    rows = [[f"`{key}`", str(value)] for key, value in flat(kept["result"]) if not isinstance(value, list)]
+    return f"## {name.replace('_', ' ')}\n\n`python -m benchmarks.{name}`. {stamp}\n\n{table(['what', 'value'], rows)}"
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) of nested values."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
 PIECES: dict[str, Callable[[], str]] = {
+    "measured": measured,
     "commands": commands,
     "components": components,
     "configuration": configuration,

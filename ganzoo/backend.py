@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import random
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -12,11 +13,11 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from ganzoo.errors import BadDevice, nearest
 
+PATH_MAX = 4096
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -73,12 +74,14 @@ class Backend:
         return bool(votes.item())
 
     def share(self, value: str) -> str:
-        """Return the main process's value, in every process."""
+        """Return the main process's value (a path), in every process."""
         if self.world == 1:
             return value
-        values = [value]
-        broadcast_object_list(values)
-        return values[0]
+        letters = torch.zeros(PATH_MAX, dtype=torch.uint8, device=self.device)
+        own = torch.frombuffer(bytearray(value.encode() or b"\0"), dtype=torch.uint8)
+        letters[: len(own)] = own
+        torch.distributed.broadcast(letters, 0)
+        return bytes(letters.tolist()).rstrip(b"\0").decode()
 
     def wait(self) -> None:
         """Wait for all processes."""
@@ -117,9 +120,13 @@ def make_backend(device: str = "auto", precision: str = "auto") -> Backend:
 
 
 def leave() -> None:
-    """Part from the other processes; an interpreter that ends while still connected may abort."""
+    """Part from the other processes.
+
+    An interpreter that ends while gloo's threads still hold a tensor aborts, now and then, after all is done.
+    """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+        gc.collect()
 
 
 def choose_precision(precision: str, device: torch.device) -> tuple[str, str]:

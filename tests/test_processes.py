@@ -13,6 +13,7 @@ import torch
 import ganzoo
 from ganzoo import configure
 from ganzoo.assemble import assemble
+from ganzoo.backend import leave
 from ganzoo.trainer import Trainer
 values = json.loads(sys.argv[1])
 trainer = Trainer(assemble(configure(values=values)))
@@ -25,6 +26,7 @@ state = {n: hashlib.sha256(b"".join(t.numpy().tobytes() for t in m.state_dict().
 path = f"{sys.argv[2]}-{trainer.backend.rank}.json"
 open(path, "w").write(json.dumps({"state": state, "seen": seen, "world": trainer.backend.world}))
 trainer.backend.wait()
+leave()
 """
 VALUES = {"gen.width": 4, "disc.width": 4, "disc.norm": "batch", "data.size": 16, "batch": 8, "precision": "fp32"}
 

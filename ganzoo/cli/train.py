@@ -90,6 +90,7 @@ def command(
 
 def _train(config: Config, out: str | None, as_json: bool) -> None:
     from ganzoo.api import train
+    from ganzoo.backend import leave
     from ganzoo.cli.progress import Display
 
     display = Display(quiet=as_json)
@@ -100,6 +101,8 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
         if not display.main:
             raise SystemExit(stop.exit_code) from stop
         raise Interrupted(f"{stop}. Continue: {display.command}") from stop
+    if display.world > 1:
+        leave()
     if not display.main:
         return
     folder = Path(gan.facts["run_folder"])
