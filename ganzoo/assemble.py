@@ -21,7 +21,7 @@ from ganzoo.errors import Incompatible
 from ganzoo.model import GAN
 from ganzoo.pictures import from_uint8
 from ganzoo.recipes import choose_size
-from ganzoo.registry import Registry, create, installed
+from ganzoo.registry import Registry, installed
 from ganzoo.strategy import Step, latent
 
 INITIALISED_FROM = 500
@@ -56,10 +56,10 @@ def assemble(config: Config, registry: Registry | None = None) -> Experiment:
 
     seed_everything(seed_of(config.seed, "weights"))
     gan = GAN.build(config, shape, registry, class_names=list(source.class_names), fit=config.data.fit)
-    loss = create("loss", config.loss.name, registry=registry, **config.loss.options)
-    penalties = {n: create("penalty", n, registry=registry, **options) for n, options in config.penalties.items()}
+    loss = registry.create("loss", config.loss.name, options=config.loss.options)
+    penalties = {n: registry.create("penalty", n, options=options) for n, options in config.penalties.items()}
     augment = (
-        create("augment", config.augment.name, registry=registry, **config.augment.options) if config.augment else None
+        registry.create("augment", config.augment.name, options=config.augment.options) if config.augment else None
     )
     players = [add_penalties(p, penalties) if p.name == "discriminator" else p for p in gan.strategy.players()]
     check_compatible(config, gan, players, penalties)

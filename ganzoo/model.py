@@ -8,10 +8,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from PIL import Image
+from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
 import ganzoo
@@ -20,7 +21,7 @@ from ganzoo.config import Part
 from ganzoo.critic import Critic
 from ganzoo.errors import BadData, CorruptFile, Incompatible
 from ganzoo.pictures import from_uint8, grid, png, prepare
-from ganzoo.registry import Registry, create, installed
+from ganzoo.registry import Registry, installed
 from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json, write_folder
 from ganzoo.strategy import Strategy, latent
 
@@ -53,6 +54,36 @@ class Named:
     ssl: Part
 
 
+class ComponentFact(BaseModel):
+    """A component of a model, and the package that it came from."""
+
+    name: str
+    options: dict[str, Any]
+    package: str
+    version: str
+
+
+class ComponentFacts(BaseModel):
+    """The components of a model."""
+
+    generator: ComponentFact
+    discriminator: ComponentFact
+    ssl: ComponentFact
+
+
+class ModelFile(BaseModel):
+    """What a model folder's `config.json` holds, besides facts that a run adds."""
+
+    library: Literal["ganzoo"]
+    format: int
+    version: str
+    shape: ImageShape
+    class_names: list[str]
+    fit: Literal["crop", "pad", "stretch"]
+    components: ComponentFacts
+    sha256: dict[str, str]
+
+
 @dataclass
 class GAN:
     """Networks by name (`generator`, `discriminator`, a strategy's own), and what is needed to use them.
@@ -73,7 +104,7 @@ class GAN:
     def build(cls, parts: Parts, shape: ImageShape, registry: Registry | None = None, **more: Any) -> GAN:
         """Make untrained networks by name. Raises UnknownComponent, BadOption or Incompatible."""
         registry = registry or installed()
-        strategy: Strategy = create("ssl", parts.ssl.name, registry=registry, **parts.ssl.options)
+        strategy: Strategy = registry.create("ssl", parts.ssl.name, options=parts.ssl.options)
         if strategy.needs_labels and not shape.classes:
             raise Incompatible(
                 f"ssl '{parts.ssl.name}' needs labelled images, and the data has none; "
@@ -88,9 +119,7 @@ class GAN:
                 )
         moving = {name for player in strategy.players() for name in player.networks}
         makers: dict[str, Callable[[], nn.Module]] = {
-            "generator": lambda: create(
-                "generator", parts.generator.name, shape, registry=registry, **parts.generator.options
-            ),
+            "generator": lambda: registry.create("generator", parts.generator.name, (shape,), parts.generator.options),
             "discriminator": lambda: _critic(parts, strategy, shape, registry),
         }
         networks = {name: make() for name, make in makers.items() if name in moving}
@@ -135,6 +164,8 @@ class GAN:
         Raises Incompatible when the model has no generator, or no classes to choose from.
         """
         generator = self.network("generator")
+        if n < 0:
+            raise Incompatible(f"the number of images cannot be {n}")
         rng = torch.Generator()
         rng.manual_seed(int.from_bytes(os.urandom(7), "little") if seed is None else seed)
         z = latent(generator, n, rng)
@@ -184,6 +215,8 @@ class GAN:
         return torch.cat(scores) if scores else torch.empty(0)
 
     def _chunks(self, images: Tensor | Sequence[Image.Image | str | Path]) -> Iterator[Tensor]:
+        if isinstance(images, str | Path | Image.Image):
+            images = [images]
         for i in range(0, len(images), CHUNK):
             yield self.prepare(images[i : i + CHUNK]).to(self.device)
 
@@ -193,7 +226,11 @@ class GAN:
         Raises BadData for an image that cannot be read, or a tensor of another shape.
         """
         wanted = (self.shape.channels, self.shape.size, self.shape.size)
+        if isinstance(images, str | Path | Image.Image):
+            images = [images]
         if isinstance(images, Tensor):
+            if images.dtype != torch.uint8 and not images.is_floating_point():
+                raise BadData(f"images are uint8 in 0 … 255 or float in [-1, 1], not {images.dtype}")
             if tuple(images.shape[1:]) != wanted:
                 raise BadData(
                     f"images of shape {list(images.shape)} given; this model takes [B, {', '.join(map(str, wanted))}]"
@@ -243,18 +280,22 @@ class GAN:
         config = read_json(folder / "config.json")
         if config.get("library") != "ganzoo":
             raise CorruptFile(f"{folder} is not a ganzoo model folder")
-        if int(config.get("format", 0)) > FORMAT:
+        if isinstance(config.get("format"), int) and config["format"] > FORMAT:
             raise CorruptFile(
                 f"{folder} was written by ganzoo {config.get('version')}; "
                 f"install that version: pip install 'torch-ganzoo>={config.get('version')}'"
             )
         try:
-            parts = Named(**{k: Part(name=c["name"], **c["options"]) for k, c in config["components"].items()})
-            shape = ImageShape(**config["shape"])
-            known = {"class_names": config["class_names"], "fit": config["fit"]}
-            hashes = dict(config["sha256"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptFile(f"{folder}/config.json does not describe a model ({error!r})") from error
+            told = ModelFile.model_validate(config)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise CorruptFile(f"{folder}/config.json does not describe a model ({where}: {first['msg']})") from error
+        parts = Named(**{kind: Part(**{**c.options, "name": c.name}) for kind, c in told.components})
+        shape, hashes = told.shape, told.sha256
+        if len(told.class_names) != shape.classes:
+            raise CorruptFile(f"{folder}/config.json names {len(told.class_names)} classes, and says {shape.classes}")
+        known: dict[str, Any] = {"class_names": told.class_names, "fit": told.fit}
         gan = cls.build(parts, shape, **known)
         for name, network in gan.networks.items():
             file = folder / f"{name}.safetensors"
@@ -262,8 +303,7 @@ class GAN:
                 raise CorruptFile(f"{file} is missing or damaged: its sha256 is not the one in config.json")
             load_weights(network, read_tensors(file), str(file))
             network.requires_grad_(False).eval()
-        written = {"library", "format", "version", "shape", "class_names", "fit", "components", "sha256"}
-        gan.facts = {k: v for k, v in config.items() if k not in written}
+        gan.facts = {k: v for k, v in config.items() if k not in ModelFile.model_fields}
         return gan.to(device)
 
 
@@ -273,7 +313,7 @@ def parameters(network: nn.Module) -> int:
 
 
 def _critic(parts: Parts, strategy: Strategy, shape: ImageShape, registry: Registry) -> Critic:
-    trunk = create("discriminator", parts.discriminator.name, shape, registry=registry, **parts.discriminator.options)
+    trunk = registry.create("discriminator", parts.discriminator.name, (shape,), parts.discriminator.options)
     return Critic(trunk, strategy.head(trunk, shape))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pluggy
 
 from ganzoo import hookspecs
-from ganzoo.component import Component, describe
+from ganzoo.component import NAME, Component, describe
 from ganzoo.errors import BadOption, BrokenPlugin, GanzooError, NameClash, UnknownComponent, nearest
 from ganzoo.hookspecs import KINDS
 
@@ -125,6 +125,23 @@ class Registry:
             raise NameClash(f"several plugins offer a {kind} '{name}'; write {choices}")
         raise UnknownComponent(self._unknown(kind, name, offered))
 
+    def create(
+        self, kind: str, name: str, context: Iterable[Any] = (), options: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Make a component by name, as `ganzoo.create` does."""
+        from ganzoo.options import check_options
+
+        registered = self.get(kind, name)
+        component = registered.component
+        target, where = component.load(), f"{registered.kind} '{component.name}'"
+        checked = check_options(target, {**component.defaults, **(options or {})}, where)
+        try:
+            return target(*context, **checked)
+        except GanzooError:
+            raise
+        except Exception as error:  # a value of the right type that makes no sense, or a fault of the plugin
+            raise BadOption(f"{where} cannot be made with {checked or 'its defaults'} ({describe(error)})") from error
+
     def _unknown(self, kind: str, name: str, offered: Iterable[Registered]) -> str:
         plugin, slash, bare = name.rpartition("/")
         plural = next(many for many, one in KINDS.items() if one == kind)
@@ -132,10 +149,11 @@ class Registry:
             return f"{kind} '{name}': the plugin '{plugin}' is broken ({broken.error}); see: ganzoo doctor"
         if slash and plugin in self.switched_off:
             return f"{kind} '{name}': the plugin '{plugin}' is switched off by GANZOO_DISABLE_PLUGINS or GANZOO_PLUGINS"
-        if slash and plugin not in {p.name for p in self.plugins}:
+        if slash and NAME.fullmatch(plugin) and plugin not in {p.name for p in self.plugins}:
             return f"{kind} '{name}': no plugin '{plugin}' is installed; try: pip install ganzoo-{plugin}"
         known = {r.component.name for r in offered}
-        return f"no {kind} is called '{bare}'{nearest(bare, known)} See them all: ganzoo list {plural}"
+        off = f" (switched off: {', '.join(sorted(self.switched_off))})" if self.switched_off else ""
+        return f"no {kind} is called '{bare}'{nearest(bare, known)} See them all: ganzoo list {plural}{off}"
 
 
 @functools.cache
@@ -144,24 +162,13 @@ def installed() -> Registry:
     return Registry.discover()
 
 
-def create(kind: str, name: str, *context: Any, registry: Registry | None = None, **options: Any) -> Any:
-    """Make a component by name: `create("generator", "dcgan", shape, width=64)`.
+def create(kind: str, name: str, /, *context: Any, **options: Any) -> Any:
+    """Make an installed component by name: `create("generator", "dcgan", shape, width=64)`.
 
     `context` is what the kind's hook says its targets are given: the `ImageShape` for generators and discriminators,
     nothing for the others. Raises UnknownComponent, NameClash, BrokenPlugin or BadOption.
     """
-    from ganzoo.options import check_options
-
-    registered = (registry or installed()).get(kind, name)
-    component = registered.component
-    target, where = component.load(), f"{registered.kind} '{component.name}'"
-    checked = check_options(target, {**component.defaults, **options}, where)
-    try:
-        return target(*context, **checked)
-    except GanzooError:
-        raise
-    except Exception as error:  # a value of the right type that makes no sense, or a fault of the plugin
-        raise BadOption(f"{where} cannot be made with {checked or 'its defaults'} ({describe(error)})") from error
+    return installed().create(kind, name, context, options)
 
 
 def singular(kind: str) -> str:

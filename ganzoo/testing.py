@@ -24,7 +24,7 @@ from ganzoo.config import Config
 from ganzoo.contracts import AdversarialLoss, DiscOutput, Source
 from ganzoo.options import options_of
 from ganzoo.recipes import configure
-from ganzoo.registry import Plugin, Registered, Registry, create, installed
+from ganzoo.registry import Plugin, Registered, Registry, installed
 from ganzoo.strategy import latent
 from ganzoo.trainer import Trainer
 
@@ -155,7 +155,7 @@ def _check_generator(r: Registered, registry: Registry, options: dict[str, Any])
     size = _sizes(r.component)
     for channels in (1, 3, 4):
         shape = ImageShape(channels, size, CLASSES)
-        made = create("generator", r.qualified, shape, registry=registry, **options)
+        made = registry.create("generator", r.qualified, (shape,), options)
         y = torch.arange(2) if getattr(made, "conditional", False) else None
         z = latent(made, 2, torch.Generator().manual_seed(0))
         assert z.shape == (2, made.z_dim), f"latents are {list(z.shape)}, not [2, z_dim={made.z_dim}]"
@@ -165,7 +165,7 @@ def _check_generator(r: Registered, registry: Registry, options: dict[str, Any])
         assert bool(x.isfinite().all()), "images are not finite"
         assert not torch.equal(x[0], x[1]), "different latents give the same image"
         _check_gradients(made, x)
-        again = create("generator", r.qualified, shape, registry=registry, **options)
+        again = registry.create("generator", r.qualified, (shape,), options)
         _check_state(made, again, z, y)
     _train(registry, {"generator": _part(r, options), "data.options": {"size": size}})
 
@@ -174,7 +174,7 @@ def _check_discriminator(r: Registered, registry: Registry, options: dict[str, A
     size = _sizes(r.component)
     for channels in (1, 3, 4):
         shape = ImageShape(channels, size, CLASSES)
-        made = create("discriminator", r.qualified, shape, registry=registry, **options)
+        made = registry.create("discriminator", r.qualified, (shape,), options)
         x = torch.rand(16, channels, size, size) * 2 - 1
         features = made(x)
         wanted = [16, made.num_features]
@@ -185,12 +185,12 @@ def _check_discriminator(r: Registered, registry: Registry, options: dict[str, A
         assert torch.allclose(alone, together, atol=1e-4, rtol=1e-4), (
             "in evaluation an image's features depend on its batch"
         )
-        _check_state(made, create("discriminator", r.qualified, shape, registry=registry, **options), x)
+        _check_state(made, registry.create("discriminator", r.qualified, (shape,), options), x)
     _train(registry, {"discriminator": _part(r, options), "data.options": {"size": size}})
 
 
 def _check_loss(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
-    loss = create("loss", r.qualified, registry=registry, **options)
+    loss = registry.create("loss", r.qualified, options=options)
     assert isinstance(loss, AdversarialLoss), f"it makes a {type(loss).__name__}, not an AdversarialLoss"
     real, fake = (torch.linspace(a, b, 5, dtype=torch.float64, requires_grad=True) for a, b in ((-1, 2), (-2, 1)))
     for side in (loss.discriminator, loss.generator):
@@ -205,7 +205,7 @@ def _check_loss(r: Registered, registry: Registry, options: dict[str, Any]) -> N
 
 
 def _check_penalty(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
-    penalty = create("penalty", r.qualified, registry=registry, **options)
+    penalty = registry.create("penalty", r.qualified, options=options)
     assert penalty.every >= 1, "`every` is not a positive number of steps"
     assert isinstance(penalty.per_sample, bool), "`per_sample` is neither true nor false"
     weight = torch.randn(12, requires_grad=True)
@@ -218,7 +218,7 @@ def _check_penalty(r: Registered, registry: Registry, options: dict[str, Any]) -
 
 
 def _check_augment(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
-    augment = create("augment", r.qualified, registry=registry, **options)
+    augment = registry.create("augment", r.qualified, options=options)
     for channels in (1, 3, 4):
         x = torch.rand(8, channels, 16, 16, requires_grad=True)
         changed = augment(x)
@@ -239,7 +239,7 @@ def _check_ssl(r: Registered, registry: Registry, options: dict[str, Any]) -> No
 def _check_dataset(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
     if "download" in r.component.tags:  # nothing is fetched by a check
         return
-    source = create("dataset", r.qualified, registry=registry, **options)
+    source = registry.create("dataset", r.qualified, options=options)
     assert isinstance(source, Source), f"it makes a {type(source).__name__}, not a Source"
     for table in (source.train, source.test) if source.test else (source.train,):
         labels = np.asarray(table.labels)

@@ -10,7 +10,9 @@ from ganzoo.data.files import folder_source, zip_source
 from ganzoo.data.hub import hub_source
 from ganzoo.errors import BadData, UnknownComponent
 from ganzoo.options import check_options
-from ganzoo.registry import Registry, create
+from ganzoo.registry import Registry
+
+PATH_MAX = 250
 
 
 def open_source(data: DataConfig, registry: Registry) -> Source:
@@ -21,20 +23,22 @@ def open_source(data: DataConfig, registry: Registry) -> Source:
     name, path = data.source, Path(data.source).expanduser()
     if name.startswith("hf:"):
         return hub_source(name.removeprefix("hf:"), **check_options(hub_source, data.options, f"data '{name}'"))
-    if path.is_file() and path.suffix == ".zip":
-        return zip_source(path)
+    if not name or len(name) > PATH_MAX:
+        raise BadData(f"--data takes a folder, a zip file, hf:<name> or a data set's name, not '{name:.40}'")
+    if path.is_file() and path.suffix.lower() == ".zip":
+        return zip_source(path, **check_options(zip_source, data.options, f"data '{name}'"))
     if path.is_file():
         raise BadData(f"{name} is a file; --data takes a folder, a zip file, hf:<name> or a data set's name")
     if path.is_dir():
         parquet = next(path.glob("**/*.parquet"), None)
         if parquet is None:
-            return folder_source(path)
+            return folder_source(path, **check_options(folder_source, data.options, f"data '{name}'"))
         return hub_source(str(path), **check_options(hub_source, data.options, f"data '{name}'"))
     try:
         registry.get("dataset", name)
     except UnknownComponent as error:
-        raise BadData(f"there is no folder or file {name}, and {error}") from error
-    source = create("dataset", name, registry=registry, **data.options)
+        raise BadData(f"there is no folder or file {name}{'' if '/' in name else f', and {error}'}") from error
+    source = registry.create("dataset", name, options=data.options)
     if not isinstance(source, Source):
         raise BadData(f"data set '{name}' is not a ganzoo Source but {type(source).__name__}")
     return source
