@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,12 +13,12 @@ from torch import Tensor
 from ganzoo.backend import Backend, make_backend, seed_everything
 from ganzoo.component import ImageShape, describe
 from ganzoo.config import Config, Part
-from ganzoo.contracts import AdversarialLoss, Augment, Penalty, Player, Terms
+from ganzoo.contracts import AdversarialLoss, Augment, Networks, Penalty, Player, Terms
 from ganzoo.critic import Critic, frozen_statistics
-from ganzoo.data import Batches, Dataset, open_source, prepare_data
+from ganzoo.data import Batches, Dataset, Draw, open_source, prepare_data
 from ganzoo.data.batches import seed_of
 from ganzoo.data.prepare import look
-from ganzoo.errors import Incompatible
+from ganzoo.errors import GanzooError, Incompatible
 from ganzoo.model import GAN
 from ganzoo.pictures import from_uint8
 from ganzoo.recipes import choose_size
@@ -40,6 +41,23 @@ class Experiment:
     loss: AdversarialLoss
     augment: Augment | None
     batches: Batches
+
+    def step(self, player: Player, draw: int, iteration: int, networks: Networks | None = None) -> Step:
+        """Return what a player sees when it moves: draw number `draw` of its batches."""
+        return Step(
+            batch=Draw(self.batches, player.name, draw),
+            networks=networks or self.gan.networks,
+            averaged=self.averaged.networks,
+            moving=player.networks,
+            loss=self.loss,
+            augment=self.augment,
+            shape=self.gan.shape,
+            size=self.batches.sizes["unlabelled"] // self.backend.world,
+            real_view=self.gan.strategy.views[0],
+            iteration=iteration,
+            progress=iteration / self.config.steps,
+            device=self.backend.device,
+        )
 
 
 def assemble(config: Config, registry: Registry | None = None) -> Experiment:
@@ -65,6 +83,8 @@ def assemble(config: Config, registry: Registry | None = None) -> Experiment:
     check_compatible(config, gan, players, penalties)
     check_contracts(gan)
 
+    if config.data.shift >= size:
+        raise Incompatible(f"images of {size}×{size} cannot be shifted by {config.data.shift} pixels: see data.shift")
     data = prepare_data(source, config.data, channels, size, backend.device)
     if gan.strategy.needs_labels and not len(data.labelled):
         raise Incompatible(f"ssl '{config.ssl.name}' needs labelled images, and none is left for it; see --labels")
@@ -90,7 +110,31 @@ def assemble(config: Config, registry: Registry | None = None) -> Experiment:
     for view in gan.strategy.views:
         batches.see(torch.zeros(1, shape.channels, size, size, dtype=torch.uint8), view)
     gan.facts = {"split": data.split.hash, "run": config.to_dict()}
-    return Experiment(config, backend, data, gan, gan.copy(), players, loss, augment, batches)
+    experiment = Experiment(config, backend, data, gan, gan.copy(), players, loss, augment, batches)
+    rehearse(experiment)
+    return experiment
+
+
+def rehearse(experiment: Experiment) -> None:
+    """Let every player look at one batch, with copies of the networks. Raises Incompatible when one cannot train."""
+    networks = {name: copy.deepcopy(network).train() for name, network in experiment.gan.networks.items()}
+    for player in experiment.players:
+        seed_everything(seed_of(experiment.config.seed, "rehearsal"))
+        try:
+            with experiment.backend.autocast():
+                terms = player.terms(experiment.step(player, 0, 0, networks))
+        except GanzooError:
+            raise
+        except Exception as error:  # whatever parts raise together, they cannot train
+            raise Incompatible(
+                f"player '{player.name}' of ssl '{experiment.config.ssl.name}' cannot take a step with these parts and "
+                f"a batch of {experiment.config.batch} ({describe(error)})"
+            ) from error
+        if not terms:
+            raise Incompatible(
+                f"player '{player.name}' of ssl '{experiment.config.ssl.name}' has nothing to make small: "
+                "with these options it has no term"
+            )
 
 
 def check_compatible(config: Config, gan: GAN, players: list[Player], penalties: dict[str, Penalty]) -> None:
@@ -111,6 +155,8 @@ def check_compatible(config: Config, gan: GAN, players: list[Player], penalties:
         )
     critic = gan.networks["discriminator"]
     for name, penalty in penalties.items():
+        if penalty.every < 1:
+            raise Incompatible(f"penalty '{name}' cannot be taken every {penalty.every} steps; 1 is every step")
         if penalty.per_sample and isinstance(critic, Critic) and critic.batch_statistics:
             raise Incompatible(
                 f"penalty '{name}' is about single images, and batch norm in discriminator "

@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_serializer, model_validator
 
 from ganzoo.errors import BadConfig, nearest
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Natural = Annotated[int, Field(ge=0, strict=True)]
 FILE = "config.json"
 """What the configuration is called in a run folder."""
+
+
+def _path(value: Any) -> Any:
+    return str(value) if isinstance(value, PathLike) else value
 
 
 class Part(BaseModel):
@@ -45,31 +51,37 @@ class Strict(BaseModel):
 class DataConfig(Strict):
     """Which images, at which size, and whose labels may be seen."""
 
-    source: str = Field(description="a data set's name, a folder, a zip file, or hf:<name on the Hub>")
+    source: Annotated[str, BeforeValidator(_path)] = Field(
+        description="a data set's name, a folder, a zip file, or hf:<name on the Hub>"
+    )
     options: dict[str, Any] = Field(default={}, description="options of that data set")
     size: Count | None = Field(None, description="pixels a side; default: what fits the images and the networks")
     channels: Literal[1, 3, 4] | None = Field(None, description="1 grey, 3 RGB, 4 RGBA; default: as the images are")
     fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how other aspect ratios are made square")
     labels: Count | Literal["all"] = Field("all", description="training images whose label may be seen")
-    split_seed: int = Field(0, description="which of them, balanced over the classes")
+    split_seed: Natural = Field(0, description="which of them, balanced over the classes")
     test_fraction: Fraction = Field(0.2, description="held out where the data set has no test part")
-    test_seed: int = Field(0, description="which images that is; apart from split_seed, so that splits stay comparable")
+    test_seed: Natural = Field(
+        0, description="which images that is; apart from split_seed, so that splits stay comparable"
+    )
     labelled_in_unlabelled: bool = Field(True, description="whether labelled images are also used without their label")
     flip: bool = Field(False, description="mirror training images left-right at random")
-    shift: Annotated[int, Field(ge=0)] = Field(0, description="shift training images by up to so many pixels")
+    shift: Natural = Field(0, description="shift training images by up to so many pixels")
     skip_corrupt: bool = Field(False, description="leave out images that cannot be read, and list them")
     memory: Count = Field(2**31, description="bytes up to which decoded images are held in memory; more are streamed")
-    workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that decode streamed images")
+    workers: Natural = Field(2, description="processes that decode streamed images")
 
 
 class Optimizer(Strict):
     """Adam of one player, and its learning-rate schedule over the run."""
 
-    lr: Annotated[float, Field(gt=0)] = Field(2e-4, description="learning rate")
+    lr: Positive = Field(2e-4, description="learning rate")
     beta1: Fraction = Field(0.5, description="decay of Adam's first moment")
     beta2: Fraction = Field(0.999, description="decay of Adam's second moment")
-    eps: Annotated[float, Field(gt=0)] = Field(1e-8, description="Adam's epsilon")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="decoupled weight decay (AdamW)")
+    eps: Positive = Field(1e-8, description="Adam's epsilon")
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="decoupled weight decay (AdamW)"
+    )
     schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="learning rate over the run")
     hold: Fraction = Field(0.0, description="part of the run before the schedule begins to lower the rate")
     moves: Count = Field(1, description="optimizer steps in each iteration (n_critic of WGAN)")
@@ -94,7 +106,7 @@ class Config(Strict):
     optimizer: Optimizer = Field(default=Optimizer(), description="of every player")
     players: dict[str, dict[str, Any]] = Field(default={}, description="what differs for one player's optimizer")
     ema: Fraction | None = Field(None, description="decay of the averaged weights; default: 1 - 10/steps")
-    seed: int = Field(0, description="of weights, latents and batches")
+    seed: Natural = Field(0, description="of weights, latents and batches")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the networks' arithmetic")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     evaluate_every: Count | None = Field(None, description="steps between held-out errors; default: a tenth of the run")
@@ -120,7 +132,10 @@ class Config(Strict):
     @model_validator(mode="after")
     def _players_are_optimizers(self) -> Config:
         for name in self.players:
-            self.optimizer_of(name)
+            try:
+                self.optimizer_of(name)
+            except ValidationError as error:
+                raise BadConfig(_sentence(Optimizer, error, f"players.{name}.")) from error
         return self
 
     def optimizer_of(self, player: str) -> Optimizer:
@@ -206,16 +221,17 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
     return rows
 
 
-def _sentence(model: type[BaseModel], error: ValidationError) -> str:
+def _sentence(model: type[BaseModel], error: ValidationError, prefix: str = "") -> str:
     errors = error.errors()
-    where, owner = _locate(model, errors[0]["loc"])
+    within, owner = _locate(model, errors[0]["loc"])
+    where = prefix + within
     if errors[0]["type"] == "extra_forbidden":
         known, name = list(owner.model_fields), str(errors[0]["loc"][-1])
-        full = f"{where}.{name}" if where else name
+        full = f"{where}.{name}" if within else f"{prefix}{name}"
         return f"no configuration key is called '{full}'{nearest(name, known)} Known here: {', '.join(known)}"
     if errors[0]["type"] == "missing":
         return f"configuration key '{'.'.join(map(str, errors[0]['loc']))}' is missing"
-    reasons = dict.fromkeys(e["msg"].lower() for e in errors if _locate(model, e["loc"])[0] == where)
+    reasons = dict.fromkeys(e["msg"].lower() for e in errors if _locate(model, e["loc"])[0] == within)
     return f"configuration key '{where}' cannot be {errors[0]['input']!r} ({', or '.join(reasons)})"
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 from PIL import Image
@@ -24,6 +24,9 @@ from ganzoo.pictures import from_uint8, grid, png, prepare
 from ganzoo.registry import Registry, installed
 from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json, write_folder
 from ganzoo.strategy import Strategy, latent
+
+Pictures: TypeAlias = Tensor | Image.Image | str | Path | Sequence[Image.Image | str | Path]
+"""Images as users have them: a tensor in [-1, 1] or uint8, a picture or path, or several."""
 
 FORMAT = 1
 CHUNK = 256
@@ -189,7 +192,7 @@ class GAN:
         return labels
 
     @torch.no_grad()
-    def classify(self, images: Tensor | Sequence[Image.Image | str | Path]) -> Tensor:
+    def classify(self, images: Pictures) -> Tensor:
         """Return class probabilities `[B, K]` of images (tensors in [-1, 1] or uint8, pictures, or paths).
 
         Raises Incompatible when the model classifies nothing.
@@ -205,7 +208,7 @@ class GAN:
         return torch.cat(parts) if parts else torch.empty(0, self.shape.classes)
 
     @torch.no_grad()
-    def score(self, images: Tensor | Sequence[Image.Image | str | Path]) -> Tensor:
+    def score(self, images: Pictures) -> Tensor:
         """Return the discriminator's realness logit `[B]` of images: larger is more like the training images.
 
         Raises Incompatible when the discriminator was trained without a generator.
@@ -214,20 +217,18 @@ class GAN:
         scores = [self.networks["discriminator"](x).adv.float().cpu() for x in self._chunks(images)]
         return torch.cat(scores) if scores else torch.empty(0)
 
-    def _chunks(self, images: Tensor | Sequence[Image.Image | str | Path]) -> Iterator[Tensor]:
+    def _chunks(self, images: Pictures) -> Iterator[Tensor]:
         if isinstance(images, str | Path | Image.Image):
             images = [images]
         for i in range(0, len(images), CHUNK):
             yield self.prepare(images[i : i + CHUNK]).to(self.device)
 
-    def prepare(self, images: Tensor | Sequence[Image.Image | str | Path]) -> Tensor:
+    def prepare(self, images: Pictures) -> Tensor:
         """Return images as the networks take them: float `[B, C, H, W]` in [-1, 1], of the training size.
 
         Raises BadData for an image that cannot be read, or a tensor of another shape.
         """
         wanted = (self.shape.channels, self.shape.size, self.shape.size)
-        if isinstance(images, str | Path | Image.Image):
-            images = [images]
         if isinstance(images, Tensor):
             if images.dtype != torch.uint8 and not images.is_floating_point():
                 raise BadData(f"images are uint8 in 0 … 255 or float in [-1, 1], not {images.dtype}")
@@ -236,7 +237,8 @@ class GAN:
                     f"images of shape {list(images.shape)} given; this model takes [B, {', '.join(map(str, wanted))}]"
                 )
             return from_uint8(images) if images.dtype == torch.uint8 else images.float()
-        return from_uint8(torch.stack([self._read(image) for image in images]))
+        several = [images] if isinstance(images, str | Path | Image.Image) else images
+        return from_uint8(torch.stack([self._read(image) for image in several]))
 
     def _read(self, image: Image.Image | str | Path) -> Tensor:
         try:

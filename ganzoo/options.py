@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -63,6 +64,11 @@ def check_options(target: Callable[..., Any], given: Mapping[str, Any], where: s
         if name not in known:
             valid = ", ".join(known) or "none"
             raise BadOption(f"{where} has no option '{name}'{nearest(name, known)} Its options: {valid}")
+    for name, value in given.items():
+        if isinstance(value, bool) and known[name].annotation in (int, float):
+            raise BadOption(f"{where}: option '{name}' is {known[name].type}, not {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise BadOption(f"{where}: option '{name}' cannot be {value}")
     try:
         model = _model(target)
         checked = model.model_validate(dict(given))

@@ -56,8 +56,10 @@ def png(picture: Image.Image) -> bytes:
 def prepare(picture: Image.Image, channels: int, size: int, fit: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return a picture as uint8 `[channels, size, size]`: turned upright, made square as `fit` says, resized."""
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):  # 16-bit grey, which PIL would clip to white
-        picture = Image.fromarray((np.asarray(picture).astype(np.int64) // 257).clip(0, 255).astype(np.uint8))
+    if picture.mode == "F" or picture.mode.startswith("I"):  # PIL would clip these to white, or to black
+        deep = np.asarray(picture).astype(np.float64)
+        top = 1.0 if picture.mode == "F" and deep.max() <= 1 else 255.0 if deep.max() <= 255 else 65535.0
+        picture = Image.fromarray((deep * (255.0 / top)).round().clip(0, 255).astype(np.uint8))
     picture = picture.convert(MODES[channels])
     if picture.size != (size, size):
         way = Image.Resampling.BICUBIC

@@ -28,16 +28,25 @@ def configure(
     """Return the configuration of a run, its components named `plugin/name`.
 
     values: dotted keys (`gen.width`, `data.labels`) and what they are set to.
-    Naming another component or data source drops the options of the one it replaces.
+    Naming another component drops the options of the one it replaces; naming other data drops what a recipe says of its
+    own.
     Raises BadConfig, UnknownComponent, NameClash or BrokenPlugin.
     """
     registry = registry or installed()
-    merged = preset_values(DEFAULT, registry)
-    for layer in (preset_values(preset, registry) if preset else {}, read_values(Path(file)) if file else {}):
+    # Parts first: `--set gen.width=8 --gen mlp` means the mlp's width, in whichever order it is said.
+    said = [nested(key, value) for key, value in sorted((values or {}).items(), key=lambda item: item[0].count("."))]
+    said = [read_values(Path(file)) if file else {}, *said]
+    source = next((s for layer in reversed(said) if (s := _source(layer))), None)
+    merged: dict[str, Any] = {}
+    for name in (DEFAULT, preset) if preset else (DEFAULT,):
+        recipe = preset_values(name, registry)
+        if _source(recipe):
+            merged.pop("data", None)
+        if _source(recipe) not in (None, source or _source(recipe)):
+            del recipe["data"]  # what a recipe says of its data is not about other data
+        merged = overlay(merged, recipe)
+    for layer in said:
         merged = overlay(merged, layer)
-    # Parts and sources first: `--set gen.width=8 --gen mlp` means the mlp's width, in whichever order it is said.
-    for key, value in sorted((values or {}).items(), key=lambda item: item[0].count(".") + (item[0] != "data.source")):
-        merged = overlay(merged, nested(key, value))
     return qualify(Config.parse(merged), registry)
 
 
@@ -115,8 +124,13 @@ def _part(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _source(layer: Mapping[str, Any]) -> Any:
+    data = layer.get("data")
+    return data.get("source") if isinstance(data, Mapping) else None
+
+
 def _replaces(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether `new` names another component (or data source) than `old`, whose options then mean nothing."""
-    if "name" in new and "name" in old:  # `dcgan` and `zoo/dcgan` are the same
-        return str(old["name"]).rpartition("/")[2] != str(new["name"]).rpartition("/")[2]
-    return "source" in new and new["source"] != old.get("source")
+    """Whether `new` names another component than `old`, whose options then mean nothing."""
+    if "name" not in new or "name" not in old:
+        return False
+    return str(old["name"]).rpartition("/")[2] != str(new["name"]).rpartition("/")[2]  # `dcgan` and `zoo/dcgan` are one

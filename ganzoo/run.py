@@ -14,10 +14,10 @@ import torch
 
 from ganzoo.config import FILE as CONFIG
 from ganzoo.config import Config, differences
-from ganzoo.data.split import Split
+from ganzoo.data import Dataset, Split
 from ganzoo.errors import CannotWrite, CorruptFile, RunMismatch
 from ganzoo.registry import Registry
-from ganzoo.storage import read_json, to_json, verify, with_manifest, write_file, write_folder, writing
+from ganzoo.storage import read_json, recover_folder, to_json, verify, with_manifest, write_file, write_folder, writing
 
 try:
     import fcntl
@@ -27,6 +27,7 @@ except ImportError:  # not on Windows
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
+STATE_FILES = ("weights.safetensors", "averaged.safetensors", "optimizers.safetensors", "state.json")
 SPLIT, METRICS, ENVIRONMENT = "split.safetensors", "metrics.jsonl", "environment.json"
 
 
@@ -55,12 +56,20 @@ class Run:
                     f"{path} is a run of another configuration:\n  {listed}\n"
                     "Continue it as it was, or choose another folder with --out"
                 )
-            return run.locked()
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            run.locked()
+            recover_folder(path / "model")
+            with writing(path):
+                (path / "samples").mkdir(exist_ok=True)
+                (path / "checkpoints").mkdir(exist_ok=True)
+            if (path / "model").exists() and not run.checkpoints():
+                raise RunMismatch(f"{path} has a model but no checkpoint to go on from; choose another folder")
+            return run
+        begun = {"samples", "checkpoints", ENVIRONMENT}  # a start that was cut short
+        if path.exists() and (not path.is_dir() or any(p.name not in begun for p in path.iterdir())):
             raise CannotWrite(f"{path} exists and is not a run folder; choose another with --out")
         with writing(path):
-            (path / "samples").mkdir(parents=True)
-            (path / "checkpoints").mkdir()
+            (path / "samples").mkdir(parents=True, exist_ok=True)
+            (path / "checkpoints").mkdir(exist_ok=True)
         write_file(path / ENVIRONMENT, to_json(environment(config, registry)))
         write_file(path / CONFIG, config.to_json().encode())
         return run.locked()
@@ -81,15 +90,25 @@ class Run:
         """Return the run's configuration. Raises CorruptFile."""
         return Config.parse(read_json(self.path / CONFIG))
 
-    def keep_split(self, split: Split) -> None:
-        """Keep the label split, or check that it is the one kept. Raises RunMismatch."""
+    def keep_split(self, data: Dataset) -> None:
+        """Keep the label split and hashes of what it is about, or check that they are the same. Raises RunMismatch."""
         path = self.path / SPLIT
+        now = {
+            "split": data.split.hash,
+            "classes": json.dumps(list(data.class_names)),
+            "pixels": data.train.fingerprint(),
+        }
+        if not path.is_file() and self.checkpoints():
+            raise RunMismatch(f"{path} is missing, so nothing says which labels were seen; choose another folder")
         if not path.is_file():
-            write_file(path, split.to_bytes())
-        elif (kept := Split.load(path)).hash != split.hash:
+            write_file(path, data.split.to_bytes(now))
+            return
+        kept = Split.facts(path)
+        names = {"split": "number of images, or their labels,", "classes": "class names", "pixels": "images"}
+        if changed := [what for what in names if kept.get(what) != now[what]]:
             raise RunMismatch(
-                f"the images or labels have changed since {self.path} began: its split is {kept.hash[:12]}…, "
-                f"the data now gives {split.hash[:12]}…; restore the data, or choose another folder with --out"
+                f"the {names[changed[0]]} of the data have changed since {self.path} began; "
+                "restore the data, or choose another folder with --out"
             )
 
     def checkpoints(self) -> list[Path]:
@@ -109,7 +128,7 @@ class Run:
         if not found:
             return None
         try:
-            verify(found[-1])
+            verify(found[-1], STATE_FILES)
         except CorruptFile as error:
             before = f"from step {int(found[-2].name)}" if len(found) > 1 else "from the start"
             raise CorruptFile(
@@ -121,7 +140,7 @@ class Run:
         """Drop rows after `step`: those steps will be taken again."""
         path = self.path / METRICS
         if path.is_file():
-            rows = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            rows = [line for line in path.read_text(errors="replace").splitlines() if _step_of(line) <= step]
             write_file(path, "".join(f"{row}\n" for row in rows).encode())
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -141,6 +160,7 @@ class Run:
             self._board.close()
             self._board = None
         if self._lock:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)  # else a forked worker would keep it
             self._lock.close()
             self._lock = None
 

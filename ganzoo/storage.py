@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def write_file(path: Path, content: bytes) -> None:
         try:
             _write_synced(temporary, content)
             temporary.replace(path)
-        except OSError:
+        except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
@@ -49,6 +49,8 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     temporary, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old")
     with writing(path):
         try:
+            if temporary.is_file():
+                temporary.unlink()
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
             for name, content in files.items():
@@ -58,12 +60,18 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
                 path.rename(old)
             temporary.rename(path)
             _sync(path.parent)
-        except OSError:
+        except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
-            if old.exists() and not path.exists():
-                old.rename(path)
+            recover_folder(path)
             raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(path: Path) -> None:
+    """Put back a folder whose replacement was cut short between two renames."""
+    old = path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        old.rename(path)
 
 
 def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -71,9 +79,11 @@ def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {**files, MANIFEST: to_json({name: hashlib.sha256(content).hexdigest() for name, content in files.items()})}
 
 
-def verify(folder: Path) -> None:
-    """Check every file of a folder against its manifest. Raises CorruptFile naming the first that differs."""
+def verify(folder: Path, names: Iterable[str]) -> None:
+    """Check the files of these names, and every other, against the folder's manifest. Raises CorruptFile naming one."""
     manifest = read_json(folder / MANIFEST)
+    if missing := sorted(set(names) - manifest.keys()):
+        raise CorruptFile(f"{folder / MANIFEST} does not name {missing[0]}; the folder is damaged")
     for name, expected in manifest.items():
         path = folder / name
         if Path(name).name != name or not path.is_file():
@@ -93,6 +103,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file. Raises CorruptFile."""
     try:
         return safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CorruptFile(f"{path} cannot be read as safetensors ({error})") from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read the metadata of a safetensors file. Raises CorruptFile."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
     except (OSError, safetensors.SafetensorError) as error:
         raise CorruptFile(f"{path} cannot be read as safetensors ({error})") from error
 

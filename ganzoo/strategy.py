@@ -85,7 +85,7 @@ class Step:
     def raw(self, name: str) -> Tensor:
         """Return those images before the augmentation of the discriminator's input."""
         if name == "fake":
-            return cast(Tensor, self.networks["generator"](self.z, self.y))
+            return cast(Tensor, self.networks["generator"](self.z, self.y)).float()
         if name == "labelled":
             return self.batch.labelled
         return self.batch.view(self.real_view if name == "real" else name)
@@ -137,12 +137,7 @@ class Strategy:
     """A plain GAN, and the base of every other strategy: each method is a place to differ.
 
     A strategy holds options alone; what it learns lives in networks, where checkpoints see it.
-
-    Args:
-        gan: off trains the same classifier without generator and adversarial terms, as a baseline.
     """
-
-    gan: bool = True
 
     views: ClassVar[tuple[str, ...]] = ("weak",)
     """Views of the unlabelled images; the first is `real`."""
@@ -159,8 +154,10 @@ class Strategy:
 
     def players(self) -> list[Player]:
         """Return who moves in an iteration, in order."""
-        players = [Player("discriminator", ("discriminator",), self.discriminator)]
-        return [*players, Player("generator", ("generator",), self.generator)] if self.gan else players
+        return [
+            Player("discriminator", ("discriminator",), self.discriminator),
+            Player("generator", ("generator",), self.generator),
+        ]
 
     def discriminator(self, s: Step) -> Terms:
         """Return the discriminator's terms."""
@@ -173,6 +170,23 @@ class Strategy:
     def classify(self, networks: Networks, x: Tensor) -> Tensor | None:
         """Return class logits `[B, K]` of images, or None when the strategy trains no classifier."""
         return cast(DiscOutput, networks["discriminator"](x)).logits
+
+
+@dataclass
+class SemiSupervised(Strategy):
+    """The base of strategies that classify.
+
+    Args:
+        gan: off trains the same classifier without generator and adversarial terms, as a baseline.
+    """
+
+    gan: bool = True
+
+    needs_labels: ClassVar[bool] = True
+
+    def players(self) -> list[Player]:
+        """Return the players, without the generator when the GAN is off."""
+        return [p for p in super().players() if self.gan or p.name != "generator"]
 
 
 class _HasLatent(Protocol):

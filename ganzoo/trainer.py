@@ -23,15 +23,15 @@ from ganzoo.assemble import Experiment
 from ganzoo.backend import seed_everything
 from ganzoo.config import Optimizer
 from ganzoo.contracts import Player
-from ganzoo.data import Draw
 from ganzoo.data.batches import seed_of
-from ganzoo.errors import Diverged, Interrupted
+from ganzoo.errors import CorruptFile, Diverged, Interrupted
 from ganzoo.pictures import grid, png
 from ganzoo.run import Run
 from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json
-from ganzoo.strategy import Step
 
 GRID = 64
+STATE = {"step", "error", "error_step", "optimizers", "scaler"}
+REMEDY = "The last checkpoint is kept; try a smaller --set optimizer.lr, --precision fp32 or a --penalty"
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class Trainer:
         self._floats = [b for b in self._state[1] if b.is_floating_point()]
         self.step = 0
         self.error: float | None = None
+        self.error_step = 0
         self._stop = False
 
     def _moving(self, player: Player) -> Moving:
@@ -121,27 +122,12 @@ class Trainer:
         self._average()
 
     def _move(self, moving: Moving, number: int) -> None:
-        config, name = self.config, moving.player.name
-        progress = self.step / config.steps
-        rate = moving.settings.lr * schedule(moving.settings.schedule, progress, moving.settings.hold)
+        config, settings = self.config, moving.settings
+        rate = settings.lr * schedule(settings.schedule, self.step / config.steps, settings.hold)
         for group in moving.optimizer.param_groups:
             group["lr"] = rate
         for part in range(config.accumulate):
-            batches = self.experiment.batches
-            step = Step(
-                batch=Draw(batches, name, number * config.accumulate + part),
-                networks=self.gan.networks,
-                averaged=self.averaged.networks,
-                moving=moving.player.networks,
-                loss=self.experiment.loss,
-                augment=self.experiment.augment,
-                shape=self.gan.shape,
-                size=batches.sizes["unlabelled"] // self.backend.world,
-                real_view=self.gan.strategy.views[0],
-                iteration=self.step,
-                progress=progress,
-                device=self.backend.device,
-            )
+            step = self.experiment.step(moving.player, number * config.accumulate + part, self.step)
             with self.backend.autocast():
                 terms = moving.player.terms(step)
                 total = torch.stack([t.float() for t in terms.values()]).sum() / config.accumulate
@@ -154,7 +140,8 @@ class Trainer:
     @contextmanager
     def _alone(self, moving: Moving) -> Iterator[None]:
         """Freeze everybody else: gradients of their weights would be computed and thrown away."""
-        others = [p for m in self.moving if m is not moving for p in m.parameters]
+        own = set(map(id, moving.parameters))
+        others = [p for m in self.moving for p in m.parameters if id(p) not in own]
         for parameter in others:
             parameter.requires_grad_(False)
         try:
@@ -181,8 +168,9 @@ class Trainer:
             self.resume()
             with self._signals():
                 self._fit(report)
-            self.save_model()
+                self.save_model()
         finally:
+            self.experiment.batches.close()
             if self.run:
                 self.run.close()
 
@@ -219,10 +207,7 @@ class Trainer:
     def _terms(self) -> dict[str, float]:
         terms = {f"{m.player.name}/{name}": float(value) for m in self.moving for name, value in m.log.items()}
         if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
-            raise Diverged(
-                f"{bad[0]} is {terms[bad[0]]} at step {self.step}: training has diverged. The last checkpoint "
-                "is kept; try a smaller --set optimizer.lr, --precision fp32 or a --penalty"
-            )
+            raise Diverged(f"{bad[0]} is {terms[bad[0]]} at step {self.step}: training has diverged. {REMEDY}")
         return terms
 
     @contextmanager
@@ -270,7 +255,7 @@ class Trainer:
                 return None
             truth = data.test_labels[place]
             wrong += int(((logits.argmax(1).cpu() != truth) & (truth >= 0)).sum())
-        self.error = wrong / int(known.sum())
+        self.error, self.error_step = wrong / int(known.sum()), self.step
         self.log({"error": self.error})
         return self.error
 
@@ -283,19 +268,23 @@ class Trainer:
         """Write the model folder: the averaged networks, and the error they have."""
         if self.run and self.backend.main:
             held_out = int((self.experiment.data.test_labels >= 0).sum())
-            metrics = {} if self.error is None else {"error": self.error, "held_out": held_out, "weights": "averaged"}
+            error = {"error": self.error, "held_out": held_out, "weights": "averaged", "step": self.error_step}
+            metrics = {} if self.error is None else error
             self.averaged.facts = {**self.gan.facts, "step": self.step, "metrics": metrics}
             self.averaged.save(self.run.path / "model")
         self.backend.wait()
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint. Raises Diverged, and writes none, when a weight is not a number."""
         if self.run and self.backend.main:
+            if bad := [n for n, t in _flat(self.gan.networks).items() if not bool(t.isfinite().all())]:
+                raise Diverged(f"{bad[0]} is not a number at step {self.step}: training has diverged. {REMEDY}")
             scaler = self.backend.accelerator.scaler
             tensors, facts = self._optimizer_state()
             state = {
                 "step": self.step,
                 "error": self.error,
+                "error_step": self.error_step,
                 "optimizers": facts,
                 "scaler": scaler.state_dict() if scaler else {},
             }
@@ -313,17 +302,21 @@ class Trainer:
         if not self.run:
             return
         if self.backend.main:
-            self.run.keep_split(self.experiment.data.split)
+            self.run.keep_split(self.experiment.data)
         self.backend.wait()
         if folder := self.run.latest_checkpoint():
             state = read_json(folder / "state.json")
+            if missing := STATE - state.keys():
+                raise CorruptFile(
+                    f"{folder}/state.json lacks '{min(missing)}'; delete {folder} to go on from the one before"
+                )
             for file, networks in (("weights", self.gan.networks), ("averaged", self.averaged.networks)):
                 tensors = read_tensors(folder / f"{file}.safetensors")
                 load_weights(nn.ModuleDict(networks), tensors, str(folder / f"{file}.safetensors"))
             self._load_optimizers(read_tensors(folder / "optimizers.safetensors"), state["optimizers"])
             if self.backend.accelerator.scaler and state["scaler"]:
                 self.backend.accelerator.scaler.load_state_dict(state["scaler"])
-            self.step, self.error = int(state["step"]), state["error"]
+            self.step, self.error, self.error_step = int(state["step"]), state["error"], int(state["error_step"])
         if self.backend.main:
             self.run.truncate_metrics(self.step)
 
@@ -345,6 +338,10 @@ class Trainer:
                 player, number, key = name.rsplit("/", 2)
                 if player == m.player.name:
                     state.setdefault(int(number), {})[key] = value
+            for index, values in state.items():  # in the layout of the weights: fused kernels walk raw memory
+                like = m.parameters[index]
+                alike = {k: v for k, v in values.items() if isinstance(v, Tensor) and v.shape == like.shape}
+                values |= {k: torch.empty_like(like, requires_grad=False).copy_(v) for k, v in alike.items()}
             groups = m.optimizer.state_dict()["param_groups"]
             m.optimizer.load_state_dict({"state": state, "param_groups": groups})
 

@@ -206,8 +206,8 @@ def test_diffaugment_cuts_a_square_and_shifts() -> None:
     x = torch.ones(200, 1, 16, 16)
     cut = create("augment", "diffaugment", color=False, translation=False)(x)
     blanked = (cut == 0).flatten(1).sum(1)
-    assert int(blanked.max()) <= 9 * 9
-    assert int(blanked.min()) >= 5 * 5  # a corner
+    assert int(blanked.max()) == 8 * 8
+    assert int(blanked.min()) >= 4 * 4  # a corner
     point = torch.zeros(500, 1, 16, 16)
     point[:, :, 8, 8] = 1
     moved = create("augment", "diffaugment", color=False, cutout=False)(point)

@@ -31,12 +31,15 @@ def test_components_are_qualified() -> None:
     assert names == ("zoo/dcgan", "zoo/dcgan", "zoo/nonsaturating", "zoo/kplus1", "zoo/r1")
 
 
-def test_another_component_drops_the_options_of_the_old_one() -> None:
+def test_another_component_drops_the_options_of_the_old_one(tmp_path: Path) -> None:
     assert "width" in configure().generator.options
     assert configure(values={"gen": "mlp"}).generator.options == {}
     assert configure(values={"gen.hidden": 9, "gen": "mlp"}).generator.options == {"hidden": 9}
     assert configure(values={"gen": "zoo/dcgan"}).generator.options == configure().generator.options
     assert configure().data.labels == 100
+    (tmp_path / "c.yaml").write_text("data: {flip: true, labels: 50}")
+    mine = configure(file=tmp_path / "c.yaml", values={"data.source": "folder"}).data
+    assert (mine.flip, mine.labels, mine.size) == (True, 50, None), "what a file says is kept"
     assert configure(values={"data.source": "folder", "data.flip": True}).data.labels == "all"
     assert configure(values={"data.source": "digits"}).data.labels == 100
 

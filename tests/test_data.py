@@ -103,6 +103,28 @@ def test_zip_is_the_folder(folder: Path, tmp_path: Path, top: str) -> None:
     assert torch.equal(next(iter(streamed.train.batches(iter([index])))), a.train.pixels)  # type: ignore[attr-defined]
 
 
+def test_links_are_followed_once(folder: Path) -> None:
+    (folder / "cat" / "loop").symlink_to(folder)
+    data = load(folder)
+    assert len(data.train) + len(data.test) == 20
+
+
+def test_zip_of_images_without_classes(tmp_path: Path) -> None:
+    for i in range(5):
+        picture(tmp_path / "photos" / f"{i}.png", i)
+    (tmp_path / "photos" / "._0.png").write_text("x")
+    (tmp_path / "photos" / ".DS_Store").write_text("x")
+    with zipfile.ZipFile(tmp_path / "photos.ZIP", "w") as archive:
+        for path in sorted((tmp_path / "photos").iterdir()):
+            archive.write(path, f"photos/{path.name}")
+    data = load(tmp_path / "photos.ZIP")
+    assert (data.shape.classes, len(data.train) + len(data.test)) == (0, 5)
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.write(tmp_path / "photos" / "0.png", "../0.png")
+    with pytest.raises(BadData, match="points outside"):
+        load(tmp_path / "evil.zip")
+
+
 def test_zip_bombs_and_damage(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/0.png", bytes(20_000_000))

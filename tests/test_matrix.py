@@ -23,7 +23,7 @@ NAMES = {
 @pytest.mark.parametrize("extra", ["", "penalty", "augment"])
 def test_combination(names: tuple[str, ...], extra: str) -> None:
     values: dict[str, object] = dict(zip(NAMES, names, strict=True))
-    values |= {"data.size": 16, "batch": 4, "precision": "fp32", "steps": 2}
+    values |= {"data.size": 16, "batch": 4, "precision": "bf16" if extra else "fp32", "steps": 2}
     if extra == "augment":
         values["augment"] = "diffaugment"
     if extra == "penalty":

@@ -74,13 +74,16 @@ def test_classifying_takes_tensors_pictures_and_paths(folders: Path) -> None:
     p = gan.classify([photo, folders / "photo.png", str(folders / "photo.png")])
     assert p.shape == (3, 10)
     assert torch.allclose(p.sum(1), torch.ones(3))
-    assert torch.equal(p[0], p[2])
+    assert torch.allclose(p[0], p[2])
     pixels = torch.randint(256, (2, 1, 16, 16), dtype=torch.uint8)
     assert torch.equal(gan.classify(pixels), gan.classify(pixels.float() / 127.5 - 1))
     with pytest.raises(BadData, match=r"this model takes \[B, 1, 16, 16\]"):
         gan.classify(torch.zeros(1, 3, 16, 16))
+    assert torch.allclose(gan.classify(folders / "photo.png")[0], p[0])
     with pytest.raises(BadData, match="cannot be read"):
         gan.classify([folders / "absent.png"])
+    with pytest.raises(BadData, match="uint8 in 0"):
+        gan.classify(pixels.long())
 
 
 def test_what_a_model_cannot_do_it_says(folders: Path) -> None:
@@ -153,6 +156,12 @@ def test_newer_formats_and_strangers(model: Path, tmp_path: Path) -> None:
     edit(model, format=99, version="9.9")
     with pytest.raises(CorruptFile, match=r"pip install 'torch-ganzoo>=9.9'"):
         GAN.load(model)
+    edit(model, format=1, fit="x")
+    with pytest.raises(CorruptFile, match="does not describe a model"):
+        GAN.load(model)
+    edit(model, fit="crop", class_names=["one"])
+    with pytest.raises(CorruptFile, match="names 1 classes, and says 10"):
+        GAN.load(model)
     edit(model, library="other")
     with pytest.raises(CorruptFile, match="not a ganzoo model folder"):
         GAN.load(model)
@@ -185,6 +194,7 @@ def test_commands(folders: Path, cli: Cli, tmp_path: Path) -> None:
         (("sample", run, "--class", "cat"), "no class is called 'cat'"),
         (("classify", run, "absent.png"), "absent.png cannot be read"),
         (("score", folders / "supervised", photo), "no generator"),
+        (("sample", run, "--out", "a.jpg"), "give a .png file"),
         (("sample", tmp_path / "nowhere"), "no run or model folder"),
     ):
         result = cli(*words)

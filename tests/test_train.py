@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,20 +92,13 @@ def test_no_pickle_is_written(cli: Cli, small: list[str], tmp_path: Path) -> Non
     assert suffixes == {".json", ".jsonl", ".png", ".safetensors"}
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("ssl", STRATEGIES)
-def test_stopped_and_continued_is_bit_identical(cli: Cli, small: list[str], tmp_path: Path, ssl: str) -> None:
-    words = [
-        "train",
-        *small,
-        "--ssl",
-        ssl,
-        "--steps",
-        40,
-        "--set",
-        "data.shift=1",
-        "--set",
-        "players.discriminator.moves=2",
-    ]
+def test_stopped_and_continued_is_bit_identical(
+    cli: Cli, small: list[str], tmp_path: Path, ssl: str, precision: str
+) -> None:
+    extra = ["--precision", precision, "--set", "data.shift=1", "--set", "players.discriminator.moves=2"]
+    words = ["train", *small, *extra, "--ssl", ssl, "--steps", 40]
     ok(cli(*words, "--out", "whole"))
     config = Run(tmp_path / "whole").config()
     experiment = assemble(config)
@@ -239,6 +233,18 @@ def test_json_result(cli: Cli, small: list[str], tmp_path: Path) -> None:
         (["--set", "accumulate=3"], "cannot be computed in 3 equal parts"),
         (["--set", "gen.conditional=true", "--data", "flat", "--ssl", "none"], "the data has no classes"),
         (["--data", "flat"], "needs labelled images, and the data has none"),
+        (["--set", "penalties.r1.every=0"], "cannot be taken every 0 steps"),
+        (["--set", "gen.kind=3"], "generator 'dcgan' has no option 'kind'"),
+        (["--set", "ssl.adversarial_weight=0", "--set", "ssl.feature_weight=0"], "has nothing to make small"),
+        (["--split-seed", "-1"], "configuration key 'data.split_seed' cannot be -1"),
+        (["--set", "data.shift=16"], "cannot be shifted by 16 pixels"),
+        (["--set", "data.options.foo=1", "--data", "flat"], "has no option 'foo'. Its options: none"),
+        (["--set", "players.generator.lr=abc"], "configuration key 'players.generator.lr' cannot be 'abc'"),
+        (["--set", "players.generator.foo=1"], "no configuration key is called 'players.generator.foo'"),
+        (["--set", "gen.width=true"], "option 'width' is int, not True"),
+        (["--set", "optimizer.lr=.inf"], "configuration key 'optimizer.lr' cannot be inf"),
+        (["--ssl", "none", "--set", "ssl.gan=off"], "ssl 'none' has no option 'gan'"),
+        (["--data", "d/nowhere"], "there is no folder or file d/nowhere"),
         (["--out", "/dev/null/x"], "cannot write /dev/null/x"),
         (["--out", "flat"], "flat exists and is not a run folder"),
     ],
@@ -252,6 +258,12 @@ def test_refusals(cli: Cli, small: list[str], tmp_path: Path, words: list[str], 
     before = sorted(tmp_path.rglob("*"))
     assert said in refused(cli("train", *small, *words))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_batch_that_the_parts_cannot_do_is_refused_before_the_run(cli: Cli, tmp_path: Path) -> None:
+    said = refused(cli("train", "--gen", "mlp", "--size", 16, "--batch", 1, "--steps", 2))
+    assert "cannot take a step with these parts and a batch of 1" in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_usage_errors_exit_with_2(cli: Cli) -> None:
@@ -275,7 +287,7 @@ def test_changed_data_is_refused(cli: Cli, small: list[str], tmp_path: Path) -> 
         Image.new("L", (16, 16), 10 * i).save(tmp_path / "set" / "ab"[i % 2] / f"{i}.png")
     ok(cli("train", *small, "--data", "set", "--out", "r", "--set", "batch=4"))
     (tmp_path / "set" / "a" / "0.png").unlink()
-    assert "the images or labels have changed" in refused(cli("train", "--out", "r"))
+    assert "their labels, of the data have changed" in refused(cli("train", "--out", "r"))
 
 
 def test_a_damaged_checkpoint_is_refused_and_can_be_passed_over(cli: Cli, small: list[str], tmp_path: Path) -> None:
@@ -309,6 +321,56 @@ def test_a_full_disk_keeps_what_was_saved(cli: Cli, small: list[str], tmp_path: 
     ok(cli(*words, "full"))
     ok(cli(*words, "whole"))
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "full"))
+
+
+def test_a_start_cut_short_can_be_started_again(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    (tmp_path / "r" / "samples").mkdir(parents=True)
+    ok(cli("train", *small, "--out", "r"))
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("checkpoints", "has a model but no checkpoint"),
+        ("split.safetensors", "split.safetensors is missing"),
+        ("checkpoints/000002/state.json", "state.json is missing"),
+        ("samples", ""),
+        ("metrics.jsonl", ""),
+        ("model", ""),
+    ],
+)
+def test_lost_parts_of_a_run_folder(cli: Cli, small: list[str], tmp_path: Path, lost: str, said: str) -> None:
+    ok(cli("train", *small, "--out", "r"))
+    path = tmp_path / "r" / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    result = cli("train", "--out", "r")
+    if said:
+        assert said in refused(result)
+    else:
+        ok(result)
+
+
+@pytest.mark.parametrize("change", ["pixels", "classes"])
+def test_other_images_under_the_same_names_are_refused(cli: Cli, small: list[str], tmp_path: Path, change: str) -> None:
+    for i in range(20):
+        (tmp_path / "set" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16), 10 * i).save(tmp_path / "set" / "ab"[i % 2] / f"{i}.png")
+    ok(cli("train", *small, "--data", "set", "--out", "r", "--set", "batch=4"))
+    if change == "pixels":
+        for path in (tmp_path / "set" / "a").iterdir():
+            Image.new("L", (16, 16), 255).save(path)
+    else:
+        (tmp_path / "set" / "b").rename(tmp_path / "set" / "zebra")
+    assert "of the data have changed" in refused(cli("train", "--out", "r"))
+
+
+def test_a_corrupt_image_met_while_streaming_is_one_sentence(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    for i in range(200):
+        (tmp_path / "set" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16), i).save(tmp_path / "set" / "ab"[i % 2] / f"{i:03}.png")
+    (tmp_path / "set" / "a" / "002.png").write_text("not an image")
+    words = ["train", *small, "--data", "set", "--steps", "60", "--set", "data.memory=1"]
+    assert "set/a/002.png cannot be read" in refused(cli(*words))
 
 
 def test_divergence_is_noticed(cli: Cli, small: list[str]) -> None:

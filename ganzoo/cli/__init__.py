@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganzoo.errors import GanzooError, nearest
+from ganzoo.errors import GanzooError, Interrupted, nearest
 
 COMMANDS = {
     "train": "Train a GAN, or continue a run.",
@@ -61,6 +61,9 @@ class LazyGroup(click.Group):
             if os.environ.get("GANZOO_TRACEBACK"):
                 raise
             raise Failure(error) from error
+        except KeyboardInterrupt as error:
+            said = "interrupted; what was saved before is kept, and the same command continues it"
+            raise Failure(Interrupted(said)) from error
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -61,6 +62,7 @@ class Display:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet, self.main, self.folder, self.world = quiet, True, "", 1
+        self.classifies = False
         self._console = Console(highlight=False)
         self._bar: Bar | None = None
         self._marks = -1
@@ -77,10 +79,11 @@ class Display:
     @property
     def command(self) -> str:
         """The command that continues the run."""
-        return f"ganzoo train --out {self.folder}" if self.world == 1 else "run the same command again"
+        return f"ganzoo train --out {shlex.quote(self.folder)}" if self.world == 1 else "run the same command again"
 
     def started(self, experiment: Experiment, run: Run) -> None:
         """Print the header."""
+        self.classifies = experiment.gan.strategy.needs_labels
         self.main, self.folder, self.world = experiment.backend.main, str(run.path), experiment.backend.world
         self.quiet = self.quiet or not self.main
         if self.quiet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ def command(
     with the same --out continues a run that was stopped; `ganzoo train --out DIR` alone does too.
     """
     values: dict[str, Any] = {KEYS[flag]: value for flag, value in flags.items() if value is not None}
-    if str(values.get("data.labels", "")).isdigit():
+    if str(values.get("data.labels", "")).isdecimal():
         values["data.labels"] = int(values["data.labels"])
     if penalty:
         values["penalties"] = {name: {} for name in penalty}
@@ -128,10 +129,12 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
         click.echo(
             f"error    {100 * metrics['error']:.2f} % of {metrics['held_out']:,} held-out images (averaged weights)"
         )
-        nexts.append(f"ganzoo classify {folder} image.png")
+        nexts.append(f"ganzoo classify {shlex.quote(str(folder))} image.png")
+    elif display.classifies:
+        click.echo("error    none: no labelled image is held out")
     if pictures:
         click.echo(f"pictures {pictures[-1]}")
-        nexts.insert(0, f"ganzoo sample {folder}")
+        nexts.insert(0, f"ganzoo sample {shlex.quote(str(folder))}")
     click.echo(f"model    {folder / 'model'}")
     click.echo(f"next     {' · '.join(nexts or ['ganzoo --help'])}")
 

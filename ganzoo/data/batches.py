@@ -143,6 +143,10 @@ class Batches:
             self._streams[player, sort] = Stream(self.data.train, pool, self.sizes[sort], key, self.rank, self.world)
         return self._streams[player, sort]
 
+    def close(self) -> None:
+        """Let go of the streams, and of the processes that decode for them."""
+        self._streams.clear()
+
     def see(self, images: Tensor, view: str) -> Tensor:
         """Return uint8 images as float in [-1, 1] on the device, augmented as the view says."""
         if view not in VIEWS:

@@ -43,19 +43,33 @@ class FileTable:
         return f"{self.root}/{self.names[index]}"
 
 
+@dataclass(frozen=True)
+class FolderReader:
+    """Reads files below a folder."""
+
+    root: Path
+
+    def __call__(self, name: str) -> bytes:
+        """Return the content of a file."""
+        return (self.root / name).read_bytes()
+
+
 class ZipReader:
     """Reads members of a zip file; each process opens it anew, since a shared position would mix up their reads."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, prefix: str = "") -> None:
+        self.path, self.prefix = path, prefix
         self._open: dict[int, zipfile.ZipFile] = {}
+
+    def __reduce__(self) -> tuple[type[ZipReader], tuple[Path, str]]:
+        return ZipReader, (self.path, self.prefix)
 
     def __call__(self, name: str) -> bytes:
         """Return the content of a member."""
         pid = os.getpid()
         if pid not in self._open:
             self._open = {pid: zipfile.ZipFile(self.path)}
-        return self._open[pid].read(name)
+        return self._open[pid].read(self.prefix + name)
 
     def names(self) -> list[str]:
         """Return the members. Raises BadData for an archive that is damaged or could be a bomb."""
@@ -68,34 +82,48 @@ class ZipReader:
         packed = sum(m.compress_size for m in members)
         if len(members) > MAX_MEMBERS or size > MAX_BYTES or size > MAX_RATIO * max(packed, 1):
             raise BadData(f"{self.path} unpacks to {size:,} bytes in {len(members):,} files; refused as too large")
-        return [m.filename for m in members]
+        names = [m.filename for m in members]
+        if strange := [n for n in names if n.startswith("/") or ".." in n.split("/") or "\\" in n or ":" in n[:2]]:
+            raise BadData(f"{self.path} has a member '{strange[0]}' that points outside of it; refused")
+        return names
 
 
-def folder_source(root: Path) -> Source:
+def folder_source(root: Path, /) -> Source:
     """Return the images below a folder. Raises BadData."""
     names: list[str] = []
+    seen: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        if (real := os.path.realpath(folder)) in seen:  # a link to what was seen already, or to itself
+            folders.clear()
+            continue
+        seen.add(real)
         here = PurePosixPath(Path(folder).relative_to(root).as_posix())
         names += [f"{here / f}/" for f in folders] + [str(here / f) for f in sorted(files)]
-    return arrange(names, lambda name: (root / name).read_bytes(), root)
+    return arrange(names, FolderReader(root), root)
 
 
-def zip_source(path: Path) -> Source:
-    """Return the images in a zip file of such a folder. Raises BadData."""
+def zip_source(path: Path, /) -> Source:
+    """Return the images in a zip file of such a folder, or of what is in it. Raises BadData."""
     reader = ZipReader(path)
     names = sorted(n for n in reader.names() if not n.startswith("__MACOSX/"))
-    tops = {n.split("/")[0] for n in names}
-    if len(tops) == 1 and all(n.count("/") > 1 or n.endswith("/") for n in names):  # the whole folder was zipped
+    tops = {n.partition("/")[0] for n in names if is_image(n)}
+    if len(tops) == 1 and all("/" in n for n in names if is_image(n)):  # the folder itself was zipped
         top = f"{tops.pop()}/"
-        inner = [n.removeprefix(top) for n in names if n != top]
-        return arrange(inner, lambda name: reader(top + name), path)
+        inner = [n.removeprefix(top) for n in names if n.startswith(top) and n != top]
+        return arrange(inner, ZipReader(path, top), path)
     return arrange(names, reader, path)
+
+
+def is_image(name: str) -> bool:
+    """Return whether a path is of an image, by its suffix; hidden files are not."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not name.endswith("/")
 
 
 def arrange(names: Sequence[str], read: Callable[[str], bytes], root: Path) -> Source:
     """Read classes and parts from relative paths (folders end in `/`). Raises BadData."""
-    images = [n for n in names if PurePosixPath(n).suffix.lower() in SUFFIXES and not n.endswith("/")]
+    images = [n for n in names if is_image(n)]
     if not images:
         raise BadData(f"{root} holds no image; expected {root}/<class>/*.png or {root}/*.png")
     parts: dict[str, list[str]] = {}

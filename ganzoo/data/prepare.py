@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +32,9 @@ class Images(Protocol):
     def batches(self, indices: Iterator[Tensor]) -> Iterator[Tensor]:
         """Map index tensors `[B]` to uint8 images `[B, C, H, W]`."""
 
+    def fingerprint(self) -> str:
+        """Return a hash of the images, as far as they are known without reading them all again."""
+
 
 @dataclass(frozen=True)
 class InMemory:
@@ -41,6 +44,10 @@ class InMemory:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of the pixels."""
+        return hashlib.sha256(self.pixels.cpu().numpy().tobytes()).hexdigest()
 
     def batches(self, indices: Iterator[Tensor]) -> Iterator[Tensor]:
         """Index the tensor."""
@@ -60,19 +67,36 @@ class Streamed:
     def __len__(self) -> int:
         return len(self.members)
 
-    def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(self.decode.one(self.table, int(self.members[index])))
+    def __getitem__(self, index: int) -> Tensor | BadData:
+        try:
+            return torch.from_numpy(self.decode.one(self.table, int(self.members[index])))
+        except BadData as error:  # raised in a worker it would arrive wrapped in a traceback
+            return error
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of the images' names."""
+        return hashlib.sha256("\n".join(self.table.where(int(i)) for i in self.members).encode()).hexdigest()
 
     def batches(self, indices: Iterator[Tensor]) -> Iterator[Tensor]:
         """Decode ahead in worker processes."""
-        loader: DataLoader[Tensor] = DataLoader(
+        loader: DataLoader[Tensor | BadData] = DataLoader(
             self,  # type: ignore[arg-type]
             batch_sampler=(index.tolist() for index in indices),
             num_workers=self.workers,
             generator=torch.Generator(),  # its own: starting workers must not use up the run's random numbers
             pin_memory=torch.cuda.is_available(),
+            collate_fn=stack,
         )
-        return iter(loader)
+        for batch in loader:
+            if isinstance(batch, BadData):
+                raise batch
+            yield batch
+
+
+def stack(items: Sequence[Tensor | BadData]) -> Tensor | BadData:
+    """Return images as one tensor, or the first that could not be read."""
+    errors = [i for i in items if isinstance(i, BadData)]
+    return errors[0] if errors else torch.stack([i for i in items if isinstance(i, Tensor)])
 
 
 @dataclass(frozen=True)
@@ -150,7 +174,7 @@ class Decoder:
 def look(source: Source, skip_corrupt: bool) -> tuple[int, int]:
     """Return (channels, smaller side in pixels) of a data set, from its first images that can be read."""
     shapes: list[tuple[int, int]] = []
-    for index in islice(range(len(source.train)), LOOKED_AT):
+    for index in map(int, np.linspace(0, len(source.train) - 1, min(LOOKED_AT, len(source.train)))):
         try:
             picture = source.train.image(index)
         except Exception:
@@ -158,11 +182,11 @@ def look(source: Source, skip_corrupt: bool) -> tuple[int, int]:
                 continue
             Decoder(3, 8, "stretch").one(source.train, index)
             raise
-        bands = picture.getbands()
-        grey = len(bands) == 1 and picture.mode != "P"
-        shapes.append((1 if grey else 4 if "A" in bands else 3, min(picture.size)))
+        transparent = picture.mode in ("LA", "RGBA", "PA") or "transparency" in picture.info
+        grey = picture.mode in ("1", "L", "F") or picture.mode.startswith("I")
+        shapes.append((4 if transparent else 1 if grey else 3, min(picture.size)))
     if not shapes:
-        raise BadData(f"none of the first {LOOKED_AT} images of '{source.name}' can be read")
+        raise BadData(f"none of {LOOKED_AT} images looked at of '{source.name}' can be read")
     return max(c for c, _ in shapes), int(np.median([s for _, s in shapes]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ganzoo.errors import BadData, CorruptFile
-from ganzoo.storage import read_tensors, tensor_bytes
+from ganzoo.storage import read_metadata, read_tensors, tensor_bytes
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -38,10 +38,18 @@ class Split:
             digest.update(np.int64(len(array)).tobytes() + np.ascontiguousarray(array, dtype="<i8").tobytes())
         return digest.hexdigest()
 
-    def to_bytes(self) -> bytes:
-        """Return the content of a safetensors file, with the hash in its metadata."""
+    def to_bytes(self, facts: Mapping[str, str] | None = None) -> bytes:
+        """Return the content of a safetensors file, with the hash and further facts in its metadata."""
         arrays = {"train": self.train, "labelled": self.labelled, "labels": self.labels, "test": self.test}
-        return tensor_bytes({k: torch.from_numpy(v) for k, v in arrays.items()}, {"sha256": self.hash})
+        return tensor_bytes({k: torch.from_numpy(v) for k, v in arrays.items()}, {"sha256": self.hash, **(facts or {})})
+
+    @staticmethod
+    def facts(path: Path) -> dict[str, str]:
+        """Return the facts in the metadata of a file that `to_bytes` wrote. Raises CorruptFile."""
+        split, facts = Split.load(path), read_metadata(path)
+        if facts.get("sha256") != split.hash:
+            raise CorruptFile(f"{path} is damaged: its hash is not that of its content")
+        return facts
 
     @classmethod
     def load(cls, path: Path) -> Split:

@@ -51,7 +51,8 @@ def translate(x: Tensor, part: float = 1 / 8) -> Tensor:
 def cut_out(x: Tensor, part: float = 0.5) -> Tensor:
     """Set a square of `part` of the side to zero, its centre anywhere in the image."""
     size = x.shape[2]
-    half = round(size * part) // 2
-    centre = torch.randint(size, (2, len(x), 1), device=x.device)
-    rows, columns = (torch.arange(size, device=x.device) - centre).abs() <= half
+    side = round(size * part)
+    start = torch.randint(size + 1 - side % 2, (2, len(x), 1), device=x.device) - side // 2
+    offset = torch.arange(size, device=x.device) - start
+    rows, columns = (offset >= 0) & (offset < side)
     return torch.where(rows[:, None, :, None] & columns[:, None, None, :], 0.0, x)

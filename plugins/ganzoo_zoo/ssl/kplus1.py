@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
 from ganzoo.contracts import Terms
-from ganzoo.strategy import Step, Strategy
+from ganzoo.strategy import SemiSupervised, Step
 from ganzoo_zoo.ssl.supervised import ClassHead
 
 
 @dataclass
-class KPlusOne(Strategy):
+class KPlusOne(SemiSupervised):
     """The discriminator classifies into K real classes and 'fake', whose logit is fixed at 0.
 
     Then D(x) = Z(x) / (Z(x) + 1) with Z = Σₖ exp lₖ (§5), so that the realness logit is log Z, and any adversarial loss
     acts on it. The generator matches features of an independent batch of unlabelled images (§3.1).
 
     Args:
-        gan: off trains the same classifier without generator and adversarial terms, as a baseline.
         label_weight: weight of the labelled images' cross-entropy.
         adversarial_weight: weight of the adversarial term of the generator; 0 in the paper's experiments.
         feature_weight: weight of feature matching.
@@ -35,8 +34,6 @@ class KPlusOne(Strategy):
     feature_weight: float = 1.0
     distance: Literal["l1", "l2"] = "l2"
     class_weight: float = 1.0
-
-    needs_labels: ClassVar[bool] = True
 
     def head(self, trunk: nn.Module, shape: ImageShape) -> nn.Module:
         """Return a head whose realness is the log-sum-exp of its class logits."""

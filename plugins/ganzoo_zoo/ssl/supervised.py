@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from ganzoo import ImageShape
 from ganzoo.contracts import Terms
 from ganzoo.critic import last_layer
-from ganzoo.strategy import Step, Strategy
+from ganzoo.strategy import SemiSupervised, Step
 
 
 class ClassHead(nn.Module):
@@ -28,11 +27,10 @@ class ClassHead(nn.Module):
 
 
 @dataclass
-class Supervised(Strategy):
+class Supervised(SemiSupervised):
     """Cross-entropy of the labelled images."""
 
     gan: bool = field(default=False, init=False)
-    needs_labels: ClassVar[bool] = True
 
     def head(self, trunk: nn.Module, shape: ImageShape) -> nn.Module:
         """Return a classifier of K classes."""
