@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from tests.conftest import python
@@ -32,11 +33,17 @@ VALUES = {"gen.width": 4, "disc.width": 4, "disc.norm": "batch", "data.size": 16
 
 
 def torchrun(cwd: Path, *words: str) -> str:
-    done = python(
-        "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0",
-        "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", *words,
-        cwd=cwd, OMP_NUM_THREADS="1",
-    )  # fmt: skip
+    """Run two processes.
+
+    Once again when an interpreter aborted in gloo's threads while it ended, after all was done: a race of torch's own
+    that destroying the group makes rare (pytorch/pytorch pull request 179291). It says nothing about the training.
+    """
+    launch = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d")
+    for _ in range(2):
+        done = python(*launch, "--rdzv-endpoint", "127.0.0.1:0", *words, cwd=cwd, OMP_NUM_THREADS="1")
+        if "terminate called without an active exception" not in done.stderr:
+            break
+        shutil.rmtree(cwd / "runs", ignore_errors=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
