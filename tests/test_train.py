@@ -326,6 +326,7 @@ def test_a_full_disk_keeps_what_was_saved(cli: Cli, small: list[str], tmp_path: 
 def test_a_start_cut_short_can_be_started_again(cli: Cli, small: list[str], tmp_path: Path) -> None:
     (tmp_path / "r" / "samples").mkdir(parents=True)
     ok(cli("train", *small, "--out", "r"))
+    assert (tmp_path / "r" / "model" / "generator.safetensors").is_file()
 
 
 @pytest.mark.parametrize(
