@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganzoo.assemble import Experiment, assemble
 from ganzoo.config import Config
+from ganzoo.data import SPLIT, Split
 from ganzoo.model import GAN
 from ganzoo.recipes import configure, describe_run
 from ganzoo.registry import Registry, installed
@@ -41,7 +42,8 @@ def train(
         config = Config.of_run(out)
     if not isinstance(config, Config):
         config = configure(values=config, registry=registry)
-    experiment = assemble(config, registry)
+    kept = Path(out) / SPLIT if out and config.data.split else None
+    experiment = assemble(config, registry, Split.of(kept) if kept and kept.is_file() else None)
     run = open_run(experiment, out, registry)
     trainer = Trainer(experiment, run)
     started(experiment, run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -15,7 +16,7 @@ from ganzoo.component import ImageShape, describe
 from ganzoo.config import Config, Part
 from ganzoo.contracts import AdversarialLoss, Augment, Networks, Penalty, Player, Terms
 from ganzoo.critic import Critic, frozen_statistics
-from ganzoo.data import Batches, Dataset, Draw, open_source, prepare_data
+from ganzoo.data import Batches, Dataset, Draw, Split, open_source, prepare_data
 from ganzoo.data.batches import seed_of
 from ganzoo.data.prepare import look
 from ganzoo.errors import GanzooError, Incompatible
@@ -23,7 +24,7 @@ from ganzoo.model import GAN
 from ganzoo.pictures import from_uint8
 from ganzoo.recipes import choose_size
 from ganzoo.registry import Registry, installed
-from ganzoo.strategy import Step, latent
+from ganzoo.step import Step, latent
 
 INITIALISED_FROM = 500
 
@@ -60,8 +61,10 @@ class Experiment:
         )
 
 
-def assemble(config: Config, registry: Registry | None = None) -> Experiment:
+def assemble(config: Config, registry: Registry | None = None, split: Split | None = None) -> Experiment:
     """Make the objects of a run. Every reason not to train is found here.
+
+    split: whose labels may be seen, instead of what the configuration says.
 
     Raises BadDevice, BadData, BadOption, UnknownComponent or Incompatible, each with what mends it.
     """
@@ -79,13 +82,15 @@ def assemble(config: Config, registry: Registry | None = None) -> Experiment:
     augment = (
         registry.create("augment", config.augment.name, options=config.augment.options) if config.augment else None
     )
-    players = [add_penalties(p, penalties) if p.name == "discriminator" else p for p in gan.strategy.players()]
+    players = [add_penalties(p, penalties) for p in gan.strategy.players()]
     check_compatible(config, gan, players, penalties)
     check_contracts(gan)
 
     if config.data.shift >= size:
         raise Incompatible(f"images of {size}×{size} cannot be shifted by {config.data.shift} pixels: see data.shift")
-    data = prepare_data(source, config.data, channels, size, backend.device)
+    if split is None and config.data.split:
+        split = Split.of(config.data.split)
+    data = prepare_data(source, config.data, channels, size, backend.device, split)
     if gan.strategy.needs_labels and not len(data.labelled):
         raise Incompatible(f"ssl '{config.ssl.name}' needs labelled images, and none is left for it; see --labels")
     layout = torch.channels_last if backend.channels_last else torch.contiguous_format
@@ -116,13 +121,18 @@ def assemble(config: Config, registry: Registry | None = None) -> Experiment:
 
 
 def rehearse(experiment: Experiment) -> None:
-    """Let every player look at one batch, with copies of the networks. Raises Incompatible when one cannot train."""
+    """Let every player look at one batch of the first step and of the last, with copies of the networks.
+
+    Raises Incompatible when one cannot train.
+    """
     networks = {name: copy.deepcopy(network).train() for name, network in experiment.gan.networks.items()}
     for player in experiment.players:
+        terms: Terms = {}
         seed_everything(seed_of(experiment.config.seed, "rehearsal"))
         try:
             with experiment.backend.autocast():
-                terms = player.terms(experiment.step(player, 0, 0, networks))
+                for iteration in (0, experiment.config.steps - 1):
+                    terms |= player.terms(experiment.step(player, 0, iteration, networks))
         except GanzooError:
             raise
         except Exception as error:  # whatever parts raise together, they cannot train
@@ -142,19 +152,13 @@ def check_compatible(config: Config, gan: GAN, players: list[Player], penalties:
     names = [p.name for p in players]
     if unknown := sorted(set(config.players) - set(names)):
         raise Incompatible(f"no player is called '{unknown[0]}'; ssl '{config.ssl.name}' has: {', '.join(names)}")
-    if not penalties:
-        return
-    name = next(iter(penalties))
-    if "generator" not in gan.networks:
-        raise Incompatible(
-            f"penalty '{name}' needs generated images, and ssl '{config.ssl.name}' trains no generator here"
-        )
-    if "discriminator" not in names:
-        raise Incompatible(
-            f"penalty '{name}' is for a player called 'discriminator', and ssl '{config.ssl.name}' has none"
-        )
-    critic = gan.networks["discriminator"]
+    critic = gan.networks.get("discriminator")
     for name, penalty in penalties.items():
+        if penalty.player not in names:
+            raise Incompatible(
+                f"penalty '{name}' is for a player called '{penalty.player}', and ssl '{config.ssl.name}' with these "
+                f"options has: {', '.join(names)}"
+            )
         if penalty.every < 1:
             raise Incompatible(f"penalty '{name}' cannot be taken every {penalty.every} steps; 1 is every step")
         if penalty.per_sample and isinstance(critic, Critic) and critic.batch_statistics:
@@ -169,8 +173,10 @@ def check_contracts(gan: GAN) -> None:
     """Raise Incompatible when a network does not keep its contract for images of this shape."""
     images = [2, gan.shape.channels, gan.shape.size, gan.shape.size]
     networks = gan.copy().networks
-    trunk = cast(Critic, networks["discriminator"]).trunk
-    probe("discriminator", gan.parts.discriminator, lambda: trunk(torch.zeros(images)), [2, trunk.num_features])
+    for network in networks.values():
+        if trunk := cast(Any, getattr(network, "trunk", None)):
+            out = partial(trunk, torch.zeros(images))
+            probe("discriminator", gan.parts.discriminator, out, [2, trunk.num_features])
     if generator := networks.get("generator"):
         y = torch.zeros(2, dtype=torch.int64) if getattr(generator, "conditional", False) else None
         probe("generator", gan.parts.generator, lambda: generator(latent(generator, 2), y), images)
@@ -178,17 +184,18 @@ def check_contracts(gan: GAN) -> None:
 
 @torch.no_grad()
 def show_real_images(gan: GAN, data: Dataset, seed: int) -> None:
-    """Pass one batch of real images through the discriminator in training mode: some layers initialise from data.
+    """Pass one batch of real images through each trunk in training mode: some layers initialise from data.
 
     It is the same batch in every process. Running statistics stay as they are.
     """
-    critic = gan.networks["discriminator"]
     rng = torch.Generator().manual_seed(seed)
-    some = data.unlabelled[torch.randperm(len(data.unlabelled), generator=rng)[:INITIALISED_FROM]]
+    some = torch.randperm(len(data.train), generator=rng)[:INITIALISED_FROM]
     (images,) = data.train.batches(iter([some]))
     torch.manual_seed(seed)
-    with frozen_statistics(critic):
-        critic.train()(from_uint8(images.to(gan.device)))
+    for network in gan.networks.values():
+        if hasattr(network, "trunk"):
+            with frozen_statistics(network):
+                network.train()(from_uint8(images.to(gan.device)))
 
 
 def probe(kind: str, part: Part, run: Callable[[], Tensor], wanted: list[Any]) -> None:
@@ -202,16 +209,20 @@ def probe(kind: str, part: Part, run: Callable[[], Tensor], wanted: list[Any]) -
 
 
 def add_penalties(player: Player, penalties: dict[str, Penalty]) -> Player:
-    """Return a player whose terms include the penalties, each every so many steps and as many times as strong."""
-    if not penalties:
+    """Return a player whose terms include its penalties, each every so many steps and as many times as strong."""
+    own = {n: p for n, p in penalties.items() if p.player == player.name}
+    if not own:
         return player
     terms: Callable[[Step], Terms] = player.terms
 
     def with_penalties(s: Step) -> Terms:
-        due = {n: p for n, p in penalties.items() if s.iteration % p.every == 0}
-        return terms(s) | {
-            n.rpartition("/")[2]: p.every * p(s.critic, s.images("real").detach(), s.images("fake").detach())
-            for n, p in due.items()
-        }
+        total = terms(s)
+        for name, penalty in own.items():
+            if s.iteration % penalty.every == 0:
+                try:
+                    total = total | {name.rpartition("/")[2]: penalty.every * penalty(s)}
+                except Incompatible as error:
+                    raise Incompatible(f"penalty '{name}': {error}") from error
+        return total
 
     return Player(player.name, player.networks, with_penalties)

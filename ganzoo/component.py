@@ -30,6 +30,8 @@ class Component:
     summary: one line. paper: arXiv id or citation. origin: what it was checked against, or its licence and source.
     sizes: image sizes in pixels that it can do; empty means any.
     defaults: options given to the target unless the user says otherwise.
+    tags: words for programs; `download` says that using it fetches something.
+    caution: what its user should know first, as that nobody else has reproduced its paper's numbers.
 
     Raises ValueError when the name or the target is not of that form.
     """
@@ -42,6 +44,7 @@ class Component:
     sizes: tuple[int, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    caution: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):

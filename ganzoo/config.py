@@ -58,7 +58,12 @@ class DataConfig(Strict):
     size: Count | None = Field(None, description="pixels a side; default: what fits the images and the networks")
     channels: Literal[1, 3, 4] | None = Field(None, description="1 grey, 3 RGB, 4 RGBA; default: as the images are")
     fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how other aspect ratios are made square")
-    labels: Count | Literal["all"] = Field("all", description="training images whose label may be seen")
+    split: Annotated[str | None, BeforeValidator(_path)] = Field(
+        None, description="run folder or split file whose held-out images and labels to use again"
+    )
+    labels: Count | Literal["all"] = Field(
+        "all", description="training images whose label may be seen; with `split`, its own"
+    )
     split_seed: Natural = Field(0, description="which of them, balanced over the classes")
     test_fraction: Fraction = Field(0.2, description="held out where the data set has no test part")
     test_seed: Natural = Field(
@@ -67,6 +72,9 @@ class DataConfig(Strict):
     labelled_in_unlabelled: bool = Field(True, description="whether labelled images are also used without their label")
     flip: bool = Field(False, description="mirror training images left-right at random")
     shift: Natural = Field(0, description="shift training images by up to so many pixels")
+    strength: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="of the strong view, which strategies with two views use"
+    )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be read, and list them")
     memory: Count = Field(2**31, description="bytes up to which decoded images are held in memory; more are streamed")
     workers: Natural = Field(2, description="processes that decode streamed images")

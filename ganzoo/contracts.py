@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
-    from ganzoo.strategy import Step
+    from ganzoo.step import Step
 
 Terms: TypeAlias = "dict[str, Tensor]"
 """Named scalars that a player makes small."""
@@ -71,16 +71,18 @@ class AdversarialLoss(NamedTuple):
 
 
 class Penalty(Protocol):
-    """A term added to the discriminator's, every `every` steps (and then `every` times as strong).
+    """A term added to those of a player, every `every` steps (and then `every` times as strong).
 
-    `per_sample` says that it differentiates with respect to single images, which batch statistics forbid.
+    `player` names whose: mostly "discriminator". `per_sample` says that it differentiates with respect to single
+    images, which batch statistics forbid.
     """
 
+    player: str
     every: int
     per_sample: bool
 
-    def __call__(self, critic: Callable[[Tensor], DiscOutput], real: Tensor, fake: Tensor) -> Tensor:
-        """Map the critic and two batches of images to a scalar."""
+    def __call__(self, s: Step) -> Tensor:
+        """Map what the player sees to a scalar."""
 
 
 class Augment(Protocol):
@@ -94,7 +96,8 @@ class Augment(Protocol):
 class Player:
     """Someone who moves: networks of the run by name, and what it wants to make small.
 
-    `terms` is called with the step; the trainer sums what it returns and logs each under `name/term`.
+    `terms` is called with the step; the trainer sums what it returns and logs each under `name/term`. Where it returns
+    none, the player stands still.
     """
 
     name: str

@@ -26,12 +26,20 @@ class Critic(nn.Module):
         """Whether an image's output depends on the other images of its batch."""
         return any(isinstance(m, BatchNorm) for m in self.modules())
 
-    def forward(self, x: Tensor) -> DiscOutput:
-        """Map images `[B, C, H, W]` in [-1, 1] to realness, features and class logits, all fp32."""
+    @property
+    def conditional(self) -> bool:
+        """Whether the head is told classes."""
+        return getattr(self.head, "conditional", False)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> DiscOutput:
+        """Map images `[B, C, H, W]` in [-1, 1] to realness, features and class logits, all fp32.
+
+        y: classes `[B]` int64, -1 where unknown; for a conditional head.
+        """
         features = self.trunk(x)
         with torch.autocast(x.device.type, enabled=False):
             features = features.float()
-            adv, logits = self.head(features)
+            adv, logits = self.head(features, y) if self.conditional else self.head(features)
         return DiscOutput(adv, features, logits)
 
 

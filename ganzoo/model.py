@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -18,12 +18,12 @@ from torch import Tensor, nn
 import ganzoo
 from ganzoo.component import ImageShape
 from ganzoo.config import Part
-from ganzoo.critic import Critic
 from ganzoo.errors import BadData, CorruptFile, Incompatible
 from ganzoo.pictures import from_uint8, grid, png, prepare
 from ganzoo.registry import Registry, installed
+from ganzoo.step import latent
 from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json, write_folder
-from ganzoo.strategy import Strategy, latent
+from ganzoo.strategy import Kit, Strategy
 
 Pictures: TypeAlias = Tensor | Image.Image | str | Path | Sequence[Image.Image | str | Path]
 """Images as users have them: a tensor in [-1, 1] or uint8, a picture or path, or several."""
@@ -113,24 +113,25 @@ class GAN:
                 f"ssl '{parts.ssl.name}' needs labelled images, and the data has none; "
                 "sort some into class folders, or choose one that needs none: ganzoo list ssl"
             )
-        for kind, part in (("generator", parts.generator), ("discriminator", parts.discriminator)):
-            component = registry.get(kind, part.name).component
-            if component.sizes and shape.size not in component.sizes:
-                sizes = ", ".join(map(str, component.sizes))
+        kit = Kit(
+            shape,
+            trunk=lambda: _make("discriminator", parts.discriminator, shape, registry),
+            generator=lambda: _make("generator", parts.generator, shape, registry),
+        )
+        networks = strategy.networks(kit)
+        if generator := networks.get("generator"):
+            conditional = getattr(generator, "conditional", False)
+            if conditional and not shape.classes:
+                raise Incompatible(f"generator '{parts.generator.name}' is conditional, and the data has no classes")
+            if strategy.needs_conditional and not conditional:
                 raise Incompatible(
-                    f"{kind} '{part.name}' cannot do {shape.size}×{shape.size} images; it can do {sizes}: see --size"
+                    f"ssl '{parts.ssl.name}' needs a class-conditional generator, and '{parts.generator.name}' is none "
+                    "with these options; try: --set gen.conditional=true"
                 )
         moving = {name for player in strategy.players() for name in player.networks}
-        makers: dict[str, Callable[[], nn.Module]] = {
-            "generator": lambda: registry.create("generator", parts.generator.name, (shape,), parts.generator.options),
-            "discriminator": lambda: _critic(parts, strategy, shape, registry),
-        }
-        networks = {name: make() for name, make in makers.items() if name in moving}
-        if getattr(networks.get("generator"), "conditional", False) and not shape.classes:
-            raise Incompatible(f"generator '{parts.generator.name}' is conditional, and the data has no classes")
-        networks |= {n: m for n, m in strategy.networks(shape).items() if n in moving}
-        if unknown := sorted(moving - networks.keys()):
-            raise Incompatible(f"ssl '{parts.ssl.name}' moves a network '{unknown[0]}' that it does not make")
+        if odd := sorted(moving ^ networks.keys()):
+            does = "moves a network '{}' that it does not make" if odd[0] in moving else "moves no network '{}'"
+            raise Incompatible(f"ssl '{parts.ssl.name}' {does.format(odd[0])}: a fault of that plugin")
         components = {kind: _provenance(kind, getattr(parts, kind), registry) for kind in Named.__dataclass_fields__}
         return cls(parts, networks, strategy, shape, components=components, **more)
 
@@ -214,8 +215,32 @@ class GAN:
         Raises Incompatible when the discriminator was trained without a generator.
         """
         self.network("generator")
-        scores = [self.networks["discriminator"](x).adv.float().cpu() for x in self._chunks(images)]
+        discriminator = self.network("discriminator")
+        scores = [discriminator(x).adv.float().cpu() for x in self._chunks(images)]
         return torch.cat(scores) if scores else torch.empty(0)
+
+    @torch.no_grad()
+    def reconstruct(self, images: Pictures, known: Tensor | None = None, rounds: int = 20) -> Tensor:
+        """Return images `[B, C, H, W]` encoded and decoded again.
+
+        known: `[B, 1, H, W]` bool, which pixels are undamaged. These are kept, and the others filled in, `rounds`
+            times over: each time from what the last one made.
+
+        Raises Incompatible when the model has nothing to do it with.
+        """
+        parts = []
+        for i, x in enumerate(self._chunks(images)):
+            keep = None if known is None else known[i * CHUNK : i * CHUNK + len(x)].to(self.device)
+            restored = x
+            for _ in range(1 if keep is None else rounds):
+                made = self.strategy.reconstruct(self.networks, restored)
+                if made is None:
+                    raise Incompatible(
+                        f"a model of ssl '{self.parts.ssl.name}' reconstructs nothing; others do: ganzoo list ssl"
+                    )
+                restored = made.float() if keep is None else torch.where(keep, x, made.float())
+            parts.append(restored.cpu())
+        return torch.cat(parts) if parts else torch.empty(0, self.shape.channels, self.shape.size, self.shape.size)
 
     def _chunks(self, images: Pictures) -> Iterator[Tensor]:
         if isinstance(images, str | Path | Image.Image):
@@ -314,9 +339,15 @@ def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def _critic(parts: Parts, strategy: Strategy, shape: ImageShape, registry: Registry) -> Critic:
-    trunk = registry.create("discriminator", parts.discriminator.name, (shape,), parts.discriminator.options)
-    return Critic(trunk, strategy.head(trunk, shape))
+def _make(kind: str, part: Part, shape: ImageShape, registry: Registry) -> nn.Module:
+    component = registry.get(kind, part.name).component
+    if component.sizes and shape.size not in component.sizes:
+        sizes = ", ".join(map(str, component.sizes))
+        raise Incompatible(
+            f"{kind} '{part.name}' cannot do {shape.size}×{shape.size} images; it can do {sizes}: see --size"
+        )
+    made: nn.Module = registry.create(kind, part.name, (shape,), part.options)
+    return made
 
 
 def _provenance(kind: str, part: Part, registry: Registry) -> dict[str, Any]:

@@ -25,6 +25,11 @@ def from_uint8(x: Tensor) -> Tensor:
     return x.float().div_(127.5).sub_(1)
 
 
+def psnr(x: Tensor, truth: Tensor) -> Tensor:
+    """Return the peak signal-to-noise ratio in dB `[B]` of images in [-1, 1]: 10 log₁₀ (2² / mean squared error)."""
+    return 10 * torch.log10(4 / (x - truth).square().mean((1, 2, 3)).clamp_min(1e-10))
+
+
 def to_pil(x: Tensor) -> Image.Image:
     """Map one uint8 image `[C, H, W]` to a picture."""
     array = x.permute(1, 2, 0).numpy()

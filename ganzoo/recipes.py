@@ -16,6 +16,7 @@ from ganzoo.registry import Registry, installed
 SHORT = {"gen": "generator", "disc": "discriminator"}
 PARTS = {"generator": "generator", "discriminator": "discriminator", "loss": "loss", "ssl": "ssl", "augment": "augment"}
 DEFAULT = "default"
+SPLITS = ("labels", "split_seed", "test_fraction", "test_seed")
 AUTO_SIZE = 64
 
 
@@ -37,6 +38,9 @@ def configure(
     said = [nested(key, value) for key, value in sorted((values or {}).items(), key=lambda item: item[0].count("."))]
     said = [read_values(Path(file)) if file else {}, *said]
     source = next((s for layer in reversed(said) if (s := _source(layer))), None)
+    chosen = [key for key in SPLITS if f"data.{key}" in (values or {})]
+    if chosen and (values or {}).get("data.split"):
+        raise BadConfig(f"data.{chosen[0]} and data.split cannot both be said: a split has its own")
     merged: dict[str, Any] = {}
     for name in (DEFAULT, preset) if preset else (DEFAULT,):
         recipe = preset_values(name, registry)
@@ -47,6 +51,8 @@ def configure(
         merged = overlay(merged, recipe)
     for layer in said:
         merged = overlay(merged, layer)
+    if isinstance(merged.get("data"), dict) and merged["data"].get("split"):
+        merged["data"] = {k: v for k, v in merged["data"].items() if k not in SPLITS}
     return qualify(Config.parse(merged), registry)
 
 

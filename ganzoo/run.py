@@ -14,7 +14,7 @@ import torch
 
 from ganzoo.config import FILE as CONFIG
 from ganzoo.config import Config, differences
-from ganzoo.data import Dataset, Split
+from ganzoo.data import SPLIT, Dataset, Split
 from ganzoo.errors import CannotWrite, CorruptFile, RunMismatch
 from ganzoo.registry import Registry
 from ganzoo.storage import read_json, recover_folder, to_json, verify, with_manifest, write_file, write_folder, writing
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
 STATE_FILES = ("weights.safetensors", "averaged.safetensors", "optimizers.safetensors", "state.json")
-SPLIT, METRICS, ENVIRONMENT = "split.safetensors", "metrics.jsonl", "environment.json"
+METRICS, ENVIRONMENT = "metrics.jsonl", "environment.json"
 
 
 class Run:

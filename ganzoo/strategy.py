@@ -1,17 +1,19 @@
-"""What a semi-supervised strategy is: heads, further networks, and the terms that each player makes small."""
+"""What a semi-supervised strategy is: networks, heads, and the terms that each player makes small."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, cast
 
-import torch
 from torch import Tensor, nn
 
 from ganzoo.component import ImageShape
-from ganzoo.contracts import AdversarialLoss, Augment, Batch, DiscOutput, Generator, Networks, Player, Terms
-from ganzoo.critic import Critic, frozen_statistics, last_layer
+from ganzoo.contracts import DiscOutput, Networks, Player, Terms
+from ganzoo.critic import Critic, last_layer
+from ganzoo.step import Step
+
+__all__ = ["Kit", "RealnessHead", "SemiSupervised", "Step", "Strategy"]
 
 
 class RealnessHead(nn.Module):
@@ -26,110 +28,21 @@ class RealnessHead(nn.Module):
         return self.adv(features).squeeze(1), None
 
 
-class Step:
-    """What a player sees when it moves. Everything is computed on demand, once.
+@dataclass(frozen=True)
+class Kit:
+    """What a strategy makes its networks of: every call makes an untrained part as the run's configuration says.
 
-    batch: the images. networks, averaged: every network of the run by name, live and averaged.
-    moving: names of the networks that move now; the others are frozen, so that no gradient is computed for them.
-    loss: the adversarial loss. progress: in [0, 1) over the run. iteration: counts from 0.
+    trunk: makes the discriminator's images → features. generator: makes the generator.
     """
 
-    def __init__(
-        self,
-        batch: Batch,
-        networks: Networks,
-        averaged: Networks,
-        moving: tuple[str, ...],
-        loss: AdversarialLoss,
-        augment: Augment | None,
-        shape: ImageShape,
-        size: int,
-        real_view: str,
-        iteration: int,
-        progress: float,
-        device: torch.device,
-    ) -> None:
-        self.batch, self.networks, self.averaged, self.moving = batch, networks, averaged, moving
-        self.loss, self.augment, self.shape, self.size, self.real_view = loss, augment, shape, size, real_view
-        self.iteration, self.progress, self.device = iteration, progress, device
-        self._images: dict[str, Tensor] = {}
-        self._seen: dict[str, DiscOutput] = {}
-        self._z: Tensor | None = None
-        self._y: Tensor | None = None
+    shape: ImageShape
+    trunk: Callable[[], nn.Module]
+    generator: Callable[[], nn.Module]
 
-    @property
-    def critic(self) -> Critic:
-        """The discriminator."""
-        return cast(Critic, self.networks["discriminator"])
-
-    @property
-    def z(self) -> Tensor:
-        """The latents of this step's fakes, `[U, z_dim]`."""
-        if self._z is None:
-            self._z = latent(self.networks["generator"], self.size).to(self.device)
-        return self._z
-
-    @property
-    def y(self) -> Tensor | None:
-        """The classes of this step's fakes, `[U]` int64, drawn evenly; None for an unconditional generator."""
-        if self._y is None and getattr(self.networks["generator"], "conditional", False):
-            self._y = torch.randint(self.shape.classes, (self.size,)).to(self.device)
-        return self._y
-
-    def images(self, name: str) -> Tensor:
-        """Return the images called `labelled`, `real`, `fake` or as a view, as the discriminator sees them."""
-        if name not in self._images:
-            self._images[name] = self.raw(name) if self.augment is None else self.augment(self.raw(name))
-        return self._images[name]
-
-    def raw(self, name: str) -> Tensor:
-        """Return those images before the augmentation of the discriminator's input."""
-        if name == "fake":
-            return cast(Tensor, self.networks["generator"](self.z, self.y)).float()
-        if name == "labelled":
-            return self.batch.labelled
-        return self.batch.view(self.real_view if name == "real" else name)
-
-    def see(self, *names: str) -> tuple[DiscOutput, ...]:
-        """Return what the discriminator says of the images of these names, in their order.
-
-        What was not seen before goes through it in one pass. Where it has batch statistics, fakes and views pass
-        alone, and only the pass of labelled and real images moves its running statistics. Names that are not fake are
-        seen without a gradient while the discriminator itself stands still.
-        """
-        new = [n for n in dict.fromkeys(names) if n not in self._seen]
-        trains = "discriminator" in self.moving
-        for group in self._passes(new, trains):
-            images = [self.images(n) for n in group]
-            with torch.set_grad_enabled(trains or any(x.requires_grad for x in images)):
-                out = self._pass(torch.cat(images) if len(images) > 1 else images[0], trains and "fake" not in group)
-            parts = zip(*(_split(t, [len(x) for x in images]) for t in out), strict=True)
-            self._seen |= {n: DiscOutput(*p) for n, p in zip(group, parts, strict=True)}
-        return tuple(self._seen[n] for n in names)
-
-    def _passes(self, names: list[str], trains: bool) -> list[list[str]]:
-        if not self.critic.batch_statistics:
-            alone = [] if trains else [n for n in names if n == "fake"]
-        else:
-            alone = [n for n in names if n not in ("labelled", "real")]
-        together = [n for n in names if n not in alone]
-        return ([together] if together else []) + [[n] for n in alone]
-
-    def _pass(self, x: Tensor, real: bool) -> DiscOutput:
-        if real or not self.critic.batch_statistics:
-            return cast(DiscOutput, self.critic(x))
-        with frozen_statistics(self.critic):
-            return cast(DiscOutput, self.critic(x))
-
-    def discriminator_loss(self) -> Tensor:
-        """Return the adversarial loss of the discriminator's side."""
-        real, fake = self.see("real", "fake")
-        return self.loss.discriminator(real.adv, fake.adv)
-
-    def generator_loss(self) -> Tensor:
-        """Return the adversarial loss of the generator's side; real images are looked at only by losses that ask."""
-        real, fake = self.see("real" if self.loss.relativistic else "fake", "fake")
-        return self.loss.generator(real.adv, fake.adv)
+    def critic(self, head: Callable[[nn.Module, ImageShape], nn.Module]) -> Critic:
+        """Make a trunk, and a head for it."""
+        trunk = self.trunk()
+        return Critic(trunk, head(trunk, self.shape))
 
 
 @dataclass
@@ -143,17 +56,26 @@ class Strategy:
     """Views of the unlabelled images; the first is `real`."""
     needs_labels: ClassVar[bool] = False
     """Whether it means anything without a labelled image."""
+    needs_conditional: ClassVar[bool] = False
+    """Whether its generator has to be class-conditional."""
 
     def head(self, trunk: nn.Module, shape: ImageShape) -> nn.Module:
-        """Return the discriminator's end: features `[B, F]` → (adv [B], class logits [B, K] or None)."""
+        """Return the discriminator's end: features `[B, F]` → (adv [B], class logits [B, K] or None).
+
+        A head with a true attribute `conditional` is also given classes `[B]` int64, -1 where unknown, or None.
+        """
         return RealnessHead(trunk)
 
-    def networks(self, shape: ImageShape) -> dict[str, nn.Module]:
-        """Return further networks by name, each moved by one of the players."""
-        return {}
+    def networks(self, kit: Kit) -> dict[str, nn.Module]:
+        """Return the run's networks by name, each moved by one of the players.
+
+        One that maps images keeps their trunk as its attribute `trunk`: it is shown real images before training, so
+        that layers can initialise themselves from data.
+        """
+        return {"generator": kit.generator(), "discriminator": kit.critic(self.head)}
 
     def players(self) -> list[Player]:
-        """Return who moves in an iteration, in order."""
+        """Return who moves in an iteration, in order. One that returns no term stands still in that iteration."""
         return [
             Player("discriminator", ("discriminator",), self.discriminator),
             Player("generator", ("generator",), self.generator),
@@ -171,6 +93,10 @@ class Strategy:
         """Return class logits `[B, K]` of images, or None when the strategy trains no classifier."""
         return cast(DiscOutput, networks["discriminator"](x)).logits
 
+    def reconstruct(self, networks: Networks, x: Tensor) -> Tensor | None:
+        """Return images `[B, C, H, W]` encoded and decoded again, or None when the strategy trains nothing for it."""
+        return None
+
 
 @dataclass
 class SemiSupervised(Strategy):
@@ -184,21 +110,15 @@ class SemiSupervised(Strategy):
 
     needs_labels: ClassVar[bool] = True
 
+    @property
+    def fakes(self) -> tuple[str, ...]:
+        """The names of generated images to see: `("fake",)`, or none when the GAN is off."""
+        return ("fake",) if self.gan else ()
+
+    def networks(self, kit: Kit) -> dict[str, nn.Module]:
+        """Return discriminator and, when the GAN is on, generator."""
+        return super().networks(kit) if self.gan else {"discriminator": kit.critic(self.head)}
+
     def players(self) -> list[Player]:
         """Return the players, without the generator when the GAN is off."""
         return [p for p in super().players() if self.gan or p.name != "generator"]
-
-
-class _HasLatent(Protocol):
-    latent: Callable[[int, torch.Generator | None], Tensor]
-
-
-def latent(generator: nn.Module, n: int, rng: torch.Generator | None = None) -> Tensor:
-    """Draw n latents `[n, z_dim]` on the CPU (so the same on every device): N(0, 1) or the generator's own."""
-    if hasattr(generator, "latent"):
-        return cast(_HasLatent, generator).latent(n, rng)
-    return torch.randn(n, cast(Generator, generator).z_dim, generator=rng)
-
-
-def _split(tensor: Tensor | None, sizes: list[int]) -> tuple[Tensor | None, ...]:
-    return (None,) * len(sizes) if tensor is None else torch.split(tensor, sizes)

@@ -21,11 +21,13 @@ from torch import Tensor, nn
 from ganzoo.assemble import Experiment, assemble
 from ganzoo.component import Component, ImageShape
 from ganzoo.config import Config
-from ganzoo.contracts import AdversarialLoss, DiscOutput, Source
+from ganzoo.contracts import AdversarialLoss, Source
+from ganzoo.critic import last_layer
 from ganzoo.options import options_of
 from ganzoo.recipes import configure
 from ganzoo.registry import Plugin, Registered, Registry, installed
-from ganzoo.strategy import latent
+from ganzoo.step import latent
+from ganzoo.strategy import Strategy
 from ganzoo.trainer import Trainer
 
 HERE = "ganzoo.testing"
@@ -43,23 +45,45 @@ class TinyGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map z `[B, 4]` to images."""
-        x: Tensor = self.layer(z if y is None else z + self.label(y)).tanh()
+        soft = y if y is None or y.ndim == 2 else nn.functional.one_hot(y, len(self.label.weight)).to(z.dtype)
+        x: Tensor = self.layer(z if soft is None else z + soft @ self.label.weight).tanh()
         return x.reshape(-1, self.shape.channels, self.shape.size, self.shape.size)
 
 
 class TinyTrunk(nn.Module):
-    """One linear layer, any shape."""
+    """One linear layer and dropout, any shape."""
 
     num_features = 8
 
     def __init__(self, shape: ImageShape) -> None:
         super().__init__()
-        self.layer = nn.Linear(shape.channels * shape.size**2, 8)
+        self.layer, self.dropout = nn.Linear(shape.channels * shape.size**2, 8), nn.Dropout(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images to features `[B, 8]`."""
-        features: Tensor = self.layer(x.flatten(1)).tanh()
+        features: Tensor = self.dropout(self.layer(x.flatten(1)).tanh())
         return features
+
+
+class TinyHead(nn.Module):
+    """Class logits, and their sum as realness."""
+
+    def __init__(self, trunk: nn.Module, shape: ImageShape) -> None:
+        super().__init__()
+        self.classes = last_layer(trunk, shape.classes)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features `[B, 8]` to (adv [B], class logits)."""
+        logits = self.classes(features)
+        return logits.sum(1), logits
+
+
+class TinyClassifier(Strategy):
+    """A GAN whose discriminator has class logits."""
+
+    def head(self, trunk: nn.Module, shape: ImageShape) -> nn.Module:
+        """Return a head with classes."""
+        return TinyHead(trunk, shape)
 
 
 def tiny_loss() -> AdversarialLoss:
@@ -110,6 +134,7 @@ def registry_with(*registered: Registered) -> Registry:
     targets = {"generator": "TinyGenerator", "discriminator": "TinyTrunk", "loss": "tiny_loss", "dataset": "tiny_data"}
     own = [Registered(kind, plugin, Component("tiny", f"{HERE}:{target}")) for kind, target in targets.items()]
     own.append(Registered("ssl", plugin, Component("tiny", "ganzoo.strategy:Strategy")))
+    own.append(Registered("ssl", plugin, Component("classifier", f"{HERE}:TinyClassifier")))
     own.append(Registered("preset", plugin, Component("default", f"{HERE}:TINY")))
     return Registry([plugin, *{r.plugin.name: r.plugin for r in registered}.values()], [*own, *registered])
 
@@ -208,13 +233,16 @@ def _check_penalty(r: Registered, registry: Registry, options: dict[str, Any]) -
     penalty = registry.create("penalty", r.qualified, options=options)
     assert penalty.every >= 1, "`every` is not a positive number of steps"
     assert isinstance(penalty.per_sample, bool), "`per_sample` is neither true nor false"
-    weight = torch.randn(12, requires_grad=True)
-    real, fake = torch.randn(4, 3, 2, 2), torch.randn(4, 3, 2, 2)
-    value = penalty(lambda x: DiscOutput((x.flatten(1) @ weight).tanh(), x.flatten(1)), real, fake)
+    experiment = _train(registry, {f"penalties.{r.qualified}": options, "ssl": "tiny/classifier"})
+    player = next((p for p in experiment.players if p.name == penalty.player), None)
+    assert player, f"its player '{penalty.player}' is none of {[p.name for p in experiment.players]}"
+    value = penalty(experiment.step(player, 0, 0))
     assert math.isfinite(value.item()), "it is not a finite scalar"
-    (gradient,) = torch.autograd.grad(value, weight)
-    assert bool(gradient.abs().sum() > 0), "it gives the discriminator no gradient"
-    _train(registry, {f"penalties.{r.qualified}": options})
+    moved = [p for n in player.networks for p in experiment.gan.networks[n].parameters()]
+    gradients = torch.autograd.grad(value, moved, allow_unused=True)
+    assert any(g is not None and bool(g.abs().sum() > 0) for g in gradients), (
+        f"it gives the {penalty.player} no gradient"
+    )
 
 
 def _check_augment(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
@@ -228,7 +256,8 @@ def _check_augment(r: Registered, registry: Registry, options: dict[str, Any]) -
 
 
 def _check_ssl(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
-    experiment = _train(registry, {"ssl": _part(r, options)})
+    generator = {"name": "tiny/tiny", "conditional": r.component.load().needs_conditional}
+    experiment = _train(registry, {"ssl": _part(r, options), "generator": generator})
     gan = experiment.gan.copy()
     logits = gan.strategy.classify(gan.networks, torch.zeros(2, 1, 16, 16))
     assert logits is None or list(logits.shape) == [2, CLASSES], "class logits are not [B, classes]"

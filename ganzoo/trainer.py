@@ -126,14 +126,20 @@ class Trainer:
         rate = settings.lr * schedule(settings.schedule, self.step / config.steps, settings.hold)
         for group in moving.optimizer.param_groups:
             group["lr"] = rate
+        moving.log = {}
         for part in range(config.accumulate):
             step = self.experiment.step(moving.player, number * config.accumulate + part, self.step)
             with self.backend.autocast():
                 terms = moving.player.terms(step)
+                if not terms:
+                    continue
                 total = torch.stack([t.float() for t in terms.values()]).sum() / config.accumulate
             self.backend.accelerator.backward(total)
             moving.log = {term: value.detach() for term, value in terms.items()}
-        self.backend.average([p.grad for p in moving.parameters if p.grad is not None])
+        gradients = [p.grad for p in moving.parameters if p.grad is not None]
+        if not gradients:
+            return
+        self.backend.average(gradients)
         moving.optimizer.step()
         moving.optimizer.zero_grad(set_to_none=True)
 

@@ -13,7 +13,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+import ganzoo
 from ganzoo.cli import main
+from ganzoo.registry import installed
 
 torch.set_num_threads(2)
 
@@ -25,6 +27,15 @@ SMALL: dict[str, Any] = {
     "batch": 8,
     "precision": "fp32",
 }
+
+
+STRATEGIES = [r.component.name for r in ganzoo.list_components("ssl")]
+
+
+def needs(ssl: str) -> dict[str, Any]:
+    """Return the settings without which a strategy is refused."""
+    strategy = installed().get("ssl", ssl).component.load()
+    return {"gen.conditional": True} if strategy.needs_conditional else {}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

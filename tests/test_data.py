@@ -13,9 +13,10 @@ from PIL import Image
 from ganzoo import configure
 from ganzoo.config import DataConfig
 from ganzoo.data import Batches, Dataset, Draw, Split, open_source, prepare_data
-from ganzoo.data.batches import Stream, shift
+from ganzoo.data.batches import Stream
 from ganzoo.data.prepare import InMemory, look
 from ganzoo.data.split import make_split
+from ganzoo.data.views import shift
 from ganzoo.errors import BadData, BadOption, CorruptFile
 from ganzoo.pictures import from_uint8, prepare, to_uint8
 from ganzoo.registry import installed

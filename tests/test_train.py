@@ -27,10 +27,9 @@ from ganzoo.errors import Diverged
 from ganzoo.registry import installed
 from ganzoo.run import Run
 from ganzoo.trainer import Trainer, averaging_weight, schedule
-from tests.conftest import SMALL, python
+from tests.conftest import SMALL, STRATEGIES, needs, python
 
 Cli = Callable[..., Result]
-STRATEGIES = [r.component.name for r in ganzoo.list_components("ssl")]
 
 
 def ok(result: Result) -> str:
@@ -98,14 +97,15 @@ def test_stopped_and_continued_is_bit_identical(
     cli: Cli, small: list[str], tmp_path: Path, ssl: str, precision: str
 ) -> None:
     extra = ["--precision", precision, "--set", "data.shift=1", "--set", "players.discriminator.moves=2"]
-    words = ["train", *small, *extra, "--ssl", ssl, "--steps", 40]
+    extra += [w for key, value in needs(ssl).items() for w in ("--set", f"{key}={str(value).lower()}")]
+    words = ["train", *small, *extra, "--ssl", ssl, "--steps", 20]
     ok(cli(*words, "--out", "whole"))
     config = Run(tmp_path / "whole").config()
     experiment = assemble(config)
     run = Run.open(tmp_path / "cut", config, installed())
     trainer = Trainer(experiment, run)
     trainer.resume()
-    for _ in range(17):
+    for _ in range(9):
         trainer.iterate()
     trainer.save()
     run.close()
@@ -228,7 +228,15 @@ def test_json_result(cli: Cli, small: list[str], tmp_path: Path) -> None:
         (["--precision", "fp16", "--device", "cpu"], "fp16 needs a CUDA device"),
         (["--config", "absent.yaml"], "configuration absent.yaml cannot be read"),
         (["--penalty", "r1", "--set", "disc.norm=batch"], "batch norm in discriminator 'zoo/dcgan' mixes them"),
-        (["--penalty", "r1", "--ssl", "supervised"], "needs generated images"),
+        (["--penalty", "gradient_penalty", "--ssl", "supervised"], "this needs a generator, and with these options"),
+        (["--penalty", "pull_away", "--set", "ssl.gan=off"], "is for a player called 'generator'"),
+        (["--penalty", "vat", "--ssl", "none"], "it is about classes, and this strategy's discriminator classifies no"),
+        (["--penalty", "consistency"], "choose one with dropout or noise, as with --set disc.dropout=0.2"),
+        (["--ssl", "s3gan"], "needs a class-conditional generator, and 'zoo/dcgan' is none with these options"),
+        (["--ssl", "aae"], "try: --set gen.conditional=true"),
+        (["--labels", "all", "--set", "data.labelled_in_unlabelled=no"], "needs unlabelled images, and there is none"),
+        (["--split", "nowhere"], "there is no split nowhere"),
+        (["--split", "nowhere", "--labels", "20"], "data.labels and data.split cannot both be said"),
         (["--set", "players.critic.lr=1"], "no player is called 'critic'"),
         (["--set", "accumulate=3"], "cannot be computed in 3 equal parts"),
         (["--set", "gen.conditional=true", "--data", "flat", "--ssl", "none"], "the data has no classes"),

@@ -15,6 +15,7 @@ COMMANDS = {
     "sample": "Write generated images.",
     "classify": "Say which class images are of.",
     "score": "Say how real images look to the discriminator.",
+    "reconstruct": "Restore damaged images.",
     "list": "List components: generators, losses, strategies, …",
     "info": "Explain a component and its options.",
     "plugins": "List plugins, and what is wrong with them.",

@@ -28,6 +28,7 @@ def command(name: str, as_json: bool) -> None:
         "summary": component.summary,
         "paper": component.paper,
         "origin": component.origin,
+        "caution": component.caution,
         "sizes": list(component.sizes) or "any",
         "package": f"{found.plugin.distribution} {found.plugin.version}",
         "code": component.target,

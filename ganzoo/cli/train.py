@@ -28,6 +28,7 @@ KEYS = {
     "labels": "data.labels",
     "size": "data.size",
     "split_seed": "data.split_seed",
+    "split": "data.split",
     "skip_corrupt": "data.skip_corrupt",
     "steps": "steps",
     "batch": "batch",
@@ -42,7 +43,7 @@ KEYS = {
 @click.option("--disc", metavar="NAME", help="Discriminator.")
 @click.option("--loss", metavar="NAME", help="Adversarial loss.")
 @click.option("--ssl", metavar="NAME", help="Semi-supervised strategy.")
-@click.option("--penalty", metavar="NAME", multiple=True, help="Penalty of the discriminator; may be repeated.")
+@click.option("--penalty", metavar="NAME", multiple=True, help="Further term, as r1 or vat; may be repeated.")
 @click.option("--augment", metavar="NAME", help="Augmentation of what the discriminator sees.")
 @click.option("--data", metavar="DATA", help="Folder of images, zip file, hf:<name> or a data set's name.")
 @click.option("--labels", metavar="N|all", help="How many training images keep their label.")
@@ -51,6 +52,7 @@ KEYS = {
 @click.option("--batch", type=int, help="Images of each sort in an iteration.")
 @click.option("--seed", type=int, help="Seed of weights, latents and batches.")
 @click.option("--split-seed", type=int, help="Seed of which labels are kept.")
+@click.option("--split", metavar="RUN|FILE", help="Use held-out images and labels of another run, or of a split file.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), help="Arithmetic of the networks.")
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--skip-corrupt", is_flag=True, default=None, help="Leave out images that cannot be read, and list them.")

@@ -3,6 +3,6 @@
 from ganzoo.data.batches import Batches, Draw
 from ganzoo.data.prepare import Dataset, prepare_data
 from ganzoo.data.sources import open_source
-from ganzoo.data.split import Split
+from ganzoo.data.split import SPLIT, Split
 
-__all__ = ["Batches", "Dataset", "Draw", "Split", "open_source", "prepare_data"]
+__all__ = ["SPLIT", "Batches", "Dataset", "Draw", "Split", "open_source", "prepare_data"]

@@ -7,15 +7,15 @@ so a run that continues needs no state of its random numbers, and every player h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ganzoo.config import DataConfig
 from ganzoo.data.prepare import Dataset, Images
+from ganzoo.data.views import VIEWS
 from ganzoo.errors import Incompatible, nearest
 from ganzoo.pictures import from_uint8
 
@@ -153,30 +153,3 @@ class Batches:
             raise Incompatible(f"no view is called '{view}'{nearest(view, VIEWS)} There are: {', '.join(VIEWS)}")
         x = from_uint8(images.to(self.device, non_blocking=True))
         return VIEWS[view](x, self.config).contiguous(memory_format=self.format)
-
-
-def weak(x: Tensor, config: DataConfig) -> Tensor:
-    """Mirror each image with probability ½ (`data.flip`) and shift it by up to `data.shift` pixels, edges mirrored."""
-    if config.flip:
-        mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
-        x = torch.where(mirrored, x.flip(3), x)
-    return shift(x, config.shift) if config.shift else x
-
-
-def shift(x: Tensor, most: int) -> Tensor:
-    """Shift each image `[B, C, H, W]` by a whole number of pixels, uniform in [-most, most] each way."""
-    size = x.shape[2]
-    padded = F.pad(x, (most,) * 4, mode="reflect")
-    start = torch.randint(2 * most + 1, (2, len(x), 1), device=x.device)
-    rows, columns = start + torch.arange(size, device=x.device)
-    batch = torch.arange(len(x), device=x.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-def plain(x: Tensor, config: DataConfig) -> Tensor:
-    """Leave the images as they are."""
-    return x
-
-
-VIEWS: dict[str, Callable[[Tensor, DataConfig], Tensor]] = {"plain": plain, "weak": weak}
-"""How the images of a step are augmented, by name; strategies ask for views by these."""

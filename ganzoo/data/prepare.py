@@ -228,6 +228,8 @@ def prepare_data(
             config.test_seed,
         )
         split = Split(own[found.train], own[found.labelled], found.labels, own[found.test])
+    else:
+        split.check(np.asarray(source.train.labels), readable[0], source.class_names, source.test is not None)
     labelled = torch.from_numpy(np.searchsorted(split.train, split.labelled))
     unlabelled = torch.arange(len(split.train))
     if not config.labelled_in_unlabelled:

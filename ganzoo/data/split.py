@@ -14,6 +14,8 @@ import torch
 from ganzoo.errors import BadData, CorruptFile
 from ganzoo.storage import read_metadata, read_tensors, tensor_bytes
 
+SPLIT = "split.safetensors"
+"""What the split is called in a run folder."""
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -50,6 +52,34 @@ class Split:
         if facts.get("sha256") != split.hash:
             raise CorruptFile(f"{path} is damaged: its hash is not that of its content")
         return facts
+
+    @classmethod
+    def of(cls, place: str | Path) -> Split:
+        """Read the split of a run folder, or of a file. Raises BadData or CorruptFile."""
+        path = Path(place) / SPLIT if Path(place).is_dir() else Path(place)
+        if not path.is_file():
+            raise BadData(f"there is no split {path}; give a run folder, or the {SPLIT} of one")
+        cls.facts(path)
+        return cls.load(path)
+
+    def check(self, known: Labels, usable: Labels, class_names: Sequence[str], own_test: bool) -> None:
+        """Raise BadData unless this split is one of the data whose labels are `known`, its images `usable`."""
+        odd = np.setdiff1d(np.concatenate([self.train, self.test]), usable)
+        if len(odd):
+            raise BadData(f"the split is of other data: its image {odd[0]} is not among the {len(usable)} usable ones")
+        if own_test and len(self.test):
+            raise BadData("the split holds out training images, and this data has a test part of its own")
+        if wrong := np.flatnonzero(known[self.labelled] != self.labels).tolist():
+            i = wrong[0]
+            raise BadData(
+                f"the split is of other data: image {self.labelled[i]} is of class {known[self.labelled[i]]} here, and "
+                f"of class {self.labels[i]} there"
+            )
+        if len(np.setdiff1d(self.labelled, self.train)) or len(np.intersect1d(self.train, self.test)):
+            raise BadData("the split labels or trains on images that it holds out")
+        for k, name in enumerate(class_names):
+            if k not in self.labels:
+                raise BadData(f"class '{name}' has no labelled image in the split; give it one, or use another split")
 
     @classmethod
     def load(cls, path: Path) -> Split:

@@ -4,46 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-
-
-class NoisyLinear(nn.Module):
-    """Gaussian noise, then a weight-normalised linear layer that is scaled by the first batch it sees in training.
-
-    y = g v·x/‖v‖ + b, with v ~ N(0, 0.1). The first batch sets g and b so that y has mean 0 and a given deviation over
-    it; Salimans and Kingma 2016, arXiv:1602.07868, eqs. 2, 5 and 6. The scale g is learnt only where asked.
-
-    noise: standard deviation of the noise on the input, in training. deviation: of y over the first batch.
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, noise: float, deviation: float = 1.0, learn_scale: bool = False
-    ) -> None:
-        super().__init__()
-        self.noise, self.deviation, self.initialised = noise, deviation, False
-        self.v = nn.Parameter(torch.randn(outputs, inputs) * 0.1)
-        self.g = nn.Parameter(torch.ones(outputs), requires_grad=learn_scale)
-        self.b = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `[B, inputs]` to `[B, outputs]`."""
-        if self.training:
-            x = x + self.noise * torch.randn_like(x)
-            if not self.initialised:
-                self.initialise(x)
-        return F.linear(x, self.v * (self.g / self.v.norm(dim=1))[:, None], self.b)
-
-    @torch.no_grad()
-    def initialise(self, x: Tensor) -> None:
-        """Set g and b from one batch `[B, inputs]`."""
-        t = F.linear(x, self.v / self.v.norm(dim=1, keepdim=True))
-        self.g.copy_(self.deviation / t.var(dim=0, correction=0).add(1e-8).sqrt())
-        self.b.copy_(-t.mean(dim=0) * self.g)
-        self.initialised = True
+from ganzoo_zoo.layers import Noise, WeightNorm
 
 
 class Discriminator(nn.Module):
@@ -69,13 +33,13 @@ class Discriminator(nn.Module):
         sizes = [shape.channels * shape.size**2, *hidden]
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(sizes)):
-            layers += [NoisyLinear(before, after, noise if i else input_noise), nn.ReLU()]
+            layers += [Noise(noise if i else input_noise), WeightNorm(before, after), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
         self.num_features, self.noise = sizes[-1], noise
 
     def last_layer(self, outputs: int) -> nn.Module:
         """Return the layer that ends the paper's network: noisy, weight-normalised, with a learnt scale."""
-        return NoisyLinear(self.num_features, outputs, self.noise, deviation=0.1, learn_scale=True)
+        return nn.Sequential(Noise(self.noise), WeightNorm(self.num_features, outputs, deviation=0.1, learn_scale=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images `[B, C, H, W]` in [-1, 1] to features `[B, num_features]`."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.contracts import DiscOutput
+from ganzoo.step import Step
 
 
 @dataclass
@@ -23,11 +24,12 @@ class R1:
 
     gamma: float = 1.0
     every: int = 16
+    player: ClassVar[str] = "discriminator"
     per_sample: ClassVar[bool] = True
 
-    def __call__(self, critic: Callable[[Tensor], DiscOutput], real: Tensor, fake: Tensor) -> Tensor:
-        """Map the critic and real images `[B, C, H, W]` to the penalty."""
-        return self.gamma / 2 * squared_gradient(critic, real).mean()
+    def __call__(self, s: Step) -> Tensor:
+        """Return the penalty at this step's real images."""
+        return self.gamma / 2 * squared_gradient(s.critic, s.images("real")).mean()
 
 
 @dataclass
@@ -41,13 +43,19 @@ class GradientPenalty:
 
     weight: float = 10.0
     every: int = 1
+    player: ClassVar[str] = "discriminator"
     per_sample: ClassVar[bool] = True
 
-    def __call__(self, critic: Callable[[Tensor], DiscOutput], real: Tensor, fake: Tensor) -> Tensor:
-        """Map the critic and two batches of images `[B, C, H, W]` to the penalty."""
-        where = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-        norm = squared_gradient(critic, torch.lerp(real, fake, where)).add(1e-12).sqrt()
-        return self.weight * (norm - 1).square().mean()
+    def __call__(self, s: Step) -> Tensor:
+        """Return the penalty between this step's real and generated images."""
+        return self.weight * one_lipschitz(s.critic, s.images("real"), s.images("fake"))
+
+
+def one_lipschitz(critic: Callable[[Tensor], DiscOutput], real: Tensor, fake: Tensor) -> Tensor:
+    """Return E(‖∇D(x̂)‖ - 1)², x̂ drawn evenly between pairs of images `[B, C, H, W]`."""
+    where = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+    norm = squared_gradient(critic, torch.lerp(real.detach(), fake.detach(), where)).add(1e-12).sqrt()
+    return (norm - 1).square().mean()
 
 
 def squared_gradient(critic: Callable[[Tensor], DiscOutput], x: Tensor) -> Tensor:

@@ -1,0 +1,183 @@
+"""What a player sees when it moves: images, networks, and what a discriminator says; each computed once, when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.component import ImageShape
+from ganzoo.contracts import AdversarialLoss, Augment, Batch, DiscOutput, Generator, Networks
+from ganzoo.critic import Critic, frozen_statistics
+from ganzoo.errors import Incompatible
+
+REAL = ("labelled", "real")
+UNKNOWN = -1
+
+
+class Step:
+    """What a player sees when it moves.
+
+    batch: the images. networks, averaged: every network of the run by name, live and averaged.
+    moving: names of the networks that move now; the others are frozen, so that no gradient is computed for them.
+    loss: the adversarial loss. progress: in [0, 1) over the run. iteration: counts from 0.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        networks: Networks,
+        averaged: Networks,
+        moving: tuple[str, ...],
+        loss: AdversarialLoss,
+        augment: Augment | None,
+        shape: ImageShape,
+        size: int,
+        real_view: str,
+        iteration: int,
+        progress: float,
+        device: torch.device,
+    ) -> None:
+        self.batch, self.networks, self.averaged, self.moving = batch, networks, averaged, moving
+        self.loss, self.augment, self.shape, self.size, self.real_view = loss, augment, shape, size, real_view
+        self.iteration, self.progress, self.device = iteration, progress, device
+        self._images: dict[str, Tensor] = {}
+        self._seen: dict[tuple[str, str], DiscOutput] = {}
+        self._z: Tensor | None = None
+        self._y: Tensor | None = None
+
+    def network(self, name: str) -> nn.Module:
+        """Return a live network by name. Raises Incompatible when this strategy trains none of that name."""
+        if name not in self.networks:
+            raise Incompatible(f"this needs a {name}, and with these options the strategy trains none")
+        return self.networks[name]
+
+    @property
+    def critic(self) -> Critic:
+        """The discriminator."""
+        return cast(Critic, self.network("discriminator"))
+
+    # --- images ---------------------------------------------------------------------------------------------------
+
+    @property
+    def z(self) -> Tensor:
+        """The latents of this step's fakes, `[U, z_dim]`."""
+        if self._z is None:
+            self._z = latent(self.network("generator"), self.size).to(self.device)
+        return self._z
+
+    @property
+    def y(self) -> Tensor | None:
+        """The classes of this step's fakes, `[U]` int64, drawn evenly; None for an unconditional generator."""
+        if self._y is None and getattr(self.network("generator"), "conditional", False):
+            self._y = torch.randint(self.shape.classes, (self.size,)).to(self.device)
+        return self._y
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return generated images `[B, C, H, W]`, fp32."""
+        return cast(Tensor, self.network("generator")(z, y)).float()
+
+    def images(self, name: str) -> Tensor:
+        """Return the images called `labelled`, `real`, `fake` or as a view, as the discriminator sees them."""
+        if name not in self._images:
+            self._images[name] = self.raw(name) if self.augment is None else self.augment(self.raw(name))
+        return self._images[name]
+
+    def raw(self, name: str) -> Tensor:
+        """Return those images before the augmentation of the discriminator's input."""
+        if name == "fake":
+            return self.generate(self.z, self.y)
+        if name == "labelled":
+            return self.batch.labelled
+        return self.batch.view(self.real_view if name == "real" else name)
+
+    def classes(self, name: str) -> Tensor | None:
+        """Return the classes `[B]` of these images as far as they may be known, or None."""
+        if name == "fake":
+            return self.y
+        return self.batch.labels if name == "labelled" else None
+
+    # --- what is said of them -------------------------------------------------------------------------------------
+
+    def see(self, *names: str, by: str = "discriminator") -> tuple[DiscOutput, ...]:
+        """Return what the discriminator (or another `Critic` of the run) says of images by name, in their order.
+
+        What was not seen before goes through it in one pass. Where it has batch statistics, fakes and views pass
+        alone, and only the pass of labelled and real images moves its running statistics. Names that are not fake are
+        seen without a gradient while it stands still.
+        """
+        critic, trains = cast(Critic, self.network(by)), by in self.moving
+        for group in _passes([n for n in dict.fromkeys(names) if (by, n) not in self._seen], critic, trains):
+            images = [self.images(n) for n in group]
+            classes = [self.classes(n) if critic.conditional else None for n in group]
+            with torch.set_grad_enabled(trains or any(x.requires_grad for x in images)):
+                said = _pass(critic, images, classes, running=trains and set(group) <= set(REAL))
+            self._seen |= {(by, n): out for n, out in zip(group, said, strict=True)}
+        return tuple(self._seen[by, n] for n in names)
+
+    def judge(
+        self, *images: Tensor, classes: Sequence[Tensor | None] | None = None, by: str = "discriminator"
+    ) -> tuple[DiscOutput, ...]:
+        """Return what it says of other batches of images, in one pass where batch statistics allow it.
+
+        classes: for each batch its classes `[B]` or None, for a head that is told them. Running statistics stay.
+        """
+        critic, classes = cast(Critic, self.network(by)), classes or [None] * len(images)
+        if not critic.batch_statistics:
+            return tuple(_pass(critic, images, classes, running=True))
+        return tuple(
+            out for x, y in zip(images, classes, strict=True) for out in _pass(critic, [x], [y], running=False)
+        )
+
+    def discriminator_loss(self) -> Tensor:
+        """Return the adversarial loss of the discriminator's side."""
+        real, fake = self.see("real", "fake")
+        return self.loss.discriminator(real.adv, fake.adv)
+
+    def generator_loss(self, fake: DiscOutput | None = None) -> Tensor:
+        """Return the adversarial loss of the generator's side, for this step's fakes or others.
+
+        Real images are looked at only by losses that ask.
+        """
+        fake = fake or self.see("fake")[0]
+        real = self.see("real")[0] if self.loss.relativistic else fake
+        return self.loss.generator(real.adv, fake.adv)
+
+
+def _passes(names: list[str], critic: Critic, trains: bool) -> list[list[str]]:
+    """Return which images go through a critic together."""
+    if critic.batch_statistics:
+        alone = [n for n in names if n not in REAL]
+    else:
+        alone = [] if trains else [n for n in names if n == "fake"]
+    together = [n for n in names if n not in alone]
+    return ([together] if together else []) + [[n] for n in alone]
+
+
+def _pass(
+    critic: Critic, images: Sequence[Tensor], classes: Sequence[Tensor | None], running: bool
+) -> list[DiscOutput]:
+    """Pass batches through a critic as one; `running` says that this may move its running statistics."""
+    sizes = [len(x) for x in images]
+    y = None
+    if any(c is not None for c in classes):
+        unknown = images[0].new_full((max(sizes),), UNKNOWN, dtype=torch.int64)
+        y = torch.cat([unknown[:n] if c is None else c for c, n in zip(classes, sizes, strict=True)])
+    with nullcontext() if running or not critic.batch_statistics else frozen_statistics(critic):
+        out: DiscOutput = critic(torch.cat([*images]) if len(images) > 1 else images[0], y)
+    parts = [(None,) * len(sizes) if t is None else torch.split(t, sizes) for t in out]
+    return [DiscOutput(*part) for part in zip(*parts, strict=True)]
+
+
+class _HasLatent(Protocol):
+    latent: Callable[[int, torch.Generator | None], Tensor]
+
+
+def latent(generator: nn.Module, n: int, rng: torch.Generator | None = None) -> Tensor:
+    """Draw n latents `[n, z_dim]` on the CPU (so the same on every device): N(0, 1) or the generator's own."""
+    if hasattr(generator, "latent"):
+        return cast(_HasLatent, generator).latent(n, rng)
+    return torch.randn(n, cast(Generator, generator).z_dim, generator=rng)

@@ -1,0 +1,49 @@
+"""FixMatch: guess from a weakly changed image, learn on a strongly changed one. Sohn et al. 2020, arXiv:2001.07685."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor
+
+from ganzoo.contracts import DiscOutput, Terms
+from ganzoo.strategy import Step
+from ganzoo_zoo.ssl.heads import logits_of
+from ganzoo_zoo.ssl.kplus1 import KPlusOne
+from ganzoo_zoo.ssl.pseudolabel import guess_loss
+
+
+@dataclass
+class FixMatch(KPlusOne):
+    """K+1, and FixMatch's term of the unlabelled images (eq. 4); the paper's own with gan=off.
+
+    λ · mean 1(max q ≥ τ) CE(p(strong view), argmax q), where q = p(weak view) is taken as given. The weak view is what
+    `data.flip` and `data.shift` say; the strong one is `data.strength`. The paper has seven unlabelled images to a
+    labelled one: batch and labelled_batch.
+
+    Args:
+        weight: λ.
+        threshold: τ.
+        teacher: let the averaged weights guess, without dropout or noise, instead of the network that learns.
+    """
+
+    weight: float = 1.0
+    threshold: float = 0.95
+    teacher: bool = False
+
+    views: ClassVar[tuple[str, ...]] = ("weak", "strong")
+
+    def discriminator(self, s: Step) -> Terms:
+        """Return K+1's terms and FixMatch's."""
+        student = ("strong",) if self.teacher and not self.gan else ("strong", "real")
+        strong, *weak = s.see(*student, "labelled", *self.fakes)
+        guesses = self.taught(s) if self.teacher else logits_of(weak[0])
+        guess = guess_loss(logits_of(strong), guesses, self.threshold)
+        return {**super().discriminator(s), "guess": self.weight * guess}
+
+    @torch.no_grad()
+    def taught(self, s: Step) -> Tensor:
+        """Return the averaged network's logits of the weak view."""
+        return logits_of(cast(DiscOutput, s.averaged["discriminator"](s.images("real"))))
