@@ -60,9 +60,10 @@ class DiscOutput(NamedTuple):
 
 
 class AdversarialLoss(NamedTuple):
-    """Two pure functions of realness logits (real [B], fake [B]) → scalar to be made small.
+    """Two pure functions of realness logits (real [N], fake [M]) → scalar to be made small.
 
-    `relativistic` says that the generator's side needs the real logits too; else it is given the fake ones twice.
+    `relativistic` says that real and fake images are compared: then N is M, and the generator's side is given the real
+    logits too; else it is given the fake ones twice.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]

@@ -89,7 +89,7 @@ class TinyClassifier(Strategy):
 def tiny_loss() -> AdversarialLoss:
     """Return a mean difference that saturates."""
     return AdversarialLoss(
-        lambda real, fake: (fake.tanh() - real.tanh()).mean(), lambda real, fake: -fake.tanh().mean()
+        lambda real, fake: fake.tanh().mean() - real.tanh().mean(), lambda real, fake: -fake.tanh().mean()
     )
 
 
@@ -221,6 +221,8 @@ def _check_loss(r: Registered, registry: Registry, options: dict[str, Any]) -> N
     for side in (loss.discriminator, loss.generator):
         assert side(real, fake).ndim == 0, "a side of the loss is not a scalar"
         assert torch.autograd.gradcheck(side, (real, fake)), "its gradient is wrong"
+    if not loss.relativistic:
+        assert loss.discriminator(real, fake[:3]).ndim == 0, "it cannot take fewer generated images than real ones"
     high, low = torch.full((4,), 0.5), torch.full((4,), -0.5)
     assert loss.discriminator(high, low) < loss.discriminator(low, high), (
         "the discriminator is not rewarded for being right"

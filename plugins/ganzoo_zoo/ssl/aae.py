@@ -95,11 +95,9 @@ class AdversarialAutoencoder(SemiSupervised):
         """Return the adversarial loss of the two priors (real) against the codes of unlabelled images (fake)."""
         with torch.no_grad():
             codes = encode(s.networks, s.images("real"), s.shape.classes)
-        drawn = torch.randint(s.shape.classes, (len(codes.z),)).to(s.device)
-        prior = (F.one_hot(drawn, s.shape.classes).float(), latent(s.network("generator"), len(codes.z)).to(s.device))
         return {
             name: s.loss.discriminator(s.network(name)(real), s.network(name)(fake))
-            for name, real, fake in zip(PRIORS, prior, (codes.logits.softmax(1), codes.z), strict=True)
+            for name, real, fake in zip(PRIORS, prior(s, len(codes.z)), (codes.logits.softmax(1), codes.z), strict=True)
         }
 
     def encoder(self, s: Step) -> Terms:
@@ -109,9 +107,10 @@ class AdversarialAutoencoder(SemiSupervised):
         if not self.gan:
             return terms
         codes = encode(s.networks, s.images("real"), s.shape.classes)
-        for name, code in zip(PRIORS, (codes.logits.softmax(1), codes.z), strict=True):
+        for name, drawn, code in zip(PRIORS, prior(s, len(codes.z)), (codes.logits.softmax(1), codes.z), strict=True):
             fake = s.network(name)(code)
-            terms[name] = self.adversarial_weight * s.loss.generator(fake.detach(), fake)
+            real = s.network(name)(drawn) if s.loss.relativistic else fake
+            terms[name] = self.adversarial_weight * s.loss.generator(real, fake)
         return terms
 
     def classify(self, networks: Networks, x: Tensor) -> Tensor:
@@ -128,6 +127,12 @@ class AdversarialAutoencoder(SemiSupervised):
             return None
         code = cast(Tensor, networks["encoder"](x))
         return decode(networks, Codes.of(code, self._classes(networks, code)))
+
+
+def prior(s: Step, n: int) -> tuple[Tensor, Tensor]:
+    """Draw n codes of the priors: one-hot classes `[n, K]`, and the generator's latents `[n, z_dim]`."""
+    classes = torch.randint(s.shape.classes, (n,)).to(s.device)
+    return F.one_hot(classes, s.shape.classes).float(), latent(s.network("generator"), n).to(s.device)
 
 
 def encode(networks: Networks, x: Tensor, classes: int) -> Codes:
