@@ -1,15 +1,19 @@
 """Write the pages that say what the code says. A part without documentation fails the build.
 
-A line `<!-- generated: commands -->` on a page is replaced by what `commands()` returns, and so on; a line
-`<!-- file: docs/examples/… -->` by the content of that file, so that examples are files that can be run.
+A line `<!-- generated: commands -->` on a page is replaced by what `commands()` returns, and so on; further words are
+its arguments, as in `<!-- generated: options ssl/kplus1 penalty/vat -->`. A line `<!-- file: docs/examples/… -->` is
+replaced by the content of that file, so that examples are files that can be run; names after it, as `Class.method`,
+pick parts of a Python file.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import json
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -22,15 +26,16 @@ from pydantic import BaseModel
 import ganzoo
 from ganzoo import hookspecs
 from ganzoo.cli import COMMANDS, main
-from ganzoo.cli.train import KEYS
+from ganzoo.cli.settings import KEYS
 from ganzoo.config import Config, DataConfig, Optimizer
 from ganzoo.hookspecs import KINDS
 from ganzoo.options import options_of
-from ganzoo.registry import HOME, Registered
+from ganzoo.registry import HOME, Registered, installed
 
 ROOT = Path(__file__).parents[1]
-MARKER = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
-FILE = re.compile(r"^<!-- file: ([\w./-]+) -->$", re.MULTILINE)
+PACKAGES = sorted(path.name for path in (ROOT / "plugins").glob("ganzoo-*"))  # documented besides ganzoo itself
+MARKER = re.compile(r"^<!-- generated: ([\w-]+)((?: [\w/.-]+)*) -->$", re.MULTILINE)
+FILE = re.compile(r"^<!-- file: ([\w./-]+)((?: [\w.]+)*) -->$", re.MULTILINE)
 OBJECT = re.compile(r"`(ganzoo\.[\w.]+)`")
 NOT_CODE = re.compile(r"`[^`]*`|[<|]")
 WIDE = 1000
@@ -39,31 +44,47 @@ WIDE = 1000
 def on_pre_build(config: object) -> None:
     """Make every piece, so that a missing text fails the build whether or not a page asks for it."""
     piece.cache_clear()
+    usable = {plugin.distribution for plugin in installed().plugins if not plugin.error}
+    if missing := [f"-e plugins/{name}" for name in PACKAGES if name not in usable]:
+        raise PluginError(f"packages that are documented too are missing or broken: pip install {' '.join(missing)}")
     for name in PIECES:
         piece(name)
 
 
 def on_page_markdown(markdown: str, page: object, config: object, files: object) -> str:
     """Replace the markers of a page."""
-    markdown = MARKER.sub(lambda found: piece(found[1]), markdown)
-    return FILE.sub(lambda found: example(found[1]), markdown)
+    markdown = MARKER.sub(lambda found: piece(found[1], *found[2].split()), markdown)
+    return FILE.sub(lambda found: example(found[1], *found[2].split()), markdown)
 
 
 @functools.cache
-def piece(name: str) -> str:
-    """Return a generated piece by the name in its marker."""
+def piece(name: str, *arguments: str) -> str:
+    """Return a generated piece by the words in its marker."""
     if name not in PIECES:
         raise PluginError(f"no generated piece is called '{name}'; there are: {', '.join(PIECES)}")
-    return PIECES[name]()
+    return PIECES[name](*arguments)
 
 
-def example(name: str) -> str:
-    """Return a file of the repository as a block of code."""
+def example(name: str, *objects: str) -> str:
+    """Return a file of the repository, or some classes and functions of it, as a block of code."""
     path = ROOT / name
     if not path.is_file():
         raise PluginError(f"a page shows {name}, and there is no such file")
+    text = path.read_text(encoding="utf-8").rstrip()
+    shown = "\n\n\n".join(excerpt(text, dotted, name) for dotted in objects) or text
     language = {".py": "python", ".toml": "toml"}.get(path.suffix, "text")
-    return f"```{language}\n{path.read_text(encoding='utf-8').rstrip()}\n```"
+    return f"```{language}\n{shown}\n```"
+
+
+def excerpt(text: str, dotted: str, where: str) -> str:
+    """Return the source of `Class.method` and the like."""
+    node: Any = ast.parse(text)
+    for part in dotted.split("."):
+        node = next((n for n in node.body if getattr(n, "name", "") == part), None)
+        if node is None:
+            raise PluginError(f"a page shows {dotted} of {where}, and there is no such object")
+    first = min(n.lineno for n in (node, *node.decorator_list))
+    return textwrap.dedent("\n".join(text.splitlines()[first - 1 : node.end_lineno]))
 
 
 def wanted(text: str | None, what: str) -> str:
@@ -134,9 +155,9 @@ def section(command: click.Command, context: click.Context) -> str:
 # --- components -------------------------------------------------------------------------------------------------------
 
 
-def built_in(kind: str) -> list[Registered]:
-    """Return the components that come with ganzoo; what else is installed where the docs are built is left out."""
-    return [r for r in ganzoo.list_components(kind) if r.plugin.distribution == HOME]
+def documented(kind: str | None = None, packages: Iterable[str] = (HOME, *PACKAGES)) -> list[Registered]:
+    """Return the components of these packages; what else is installed where the docs are built is left out."""
+    return [r for r in ganzoo.list_components(kind) if r.plugin.distribution in packages]
 
 
 def components() -> str:
@@ -146,19 +167,50 @@ def components() -> str:
 
 def of_kind(kind: str) -> str:
     """Return what there is of a kind."""
-    found = built_in(kind)
+    found = documented(kind, [HOME])
     sized = any(r.component.sizes for r in found)
     rows = []
     for r in found:
         c = r.component
-        summary = wanted(c.summary, f"{kind} '{r.qualified}' has no summary")
-        rows.append([code(c.name), summary, c.paper] + ([", ".join(map(str, c.sizes)) or "any"] if sized else []))
+        rows.append([code(c.name), about(r), c.paper] + ([", ".join(map(str, c.sizes)) or "any"] if sized else []))
     parts = [table(["name", "what it is", "source"] + (["sizes"] if sized else []), rows)]
     together: dict[str, list[Registered]] = {}
     for r in found:
         together.setdefault(r.component.target, []).append(r)
     parts += [options for same in together.values() if (options := options_table(same))]
     return "\n\n".join(parts)
+
+
+def about(r: Registered) -> str:
+    """Return what a component is, and what its user should know first."""
+    summary = wanted(r.component.summary, f"{r.kind} '{r.qualified}' has no summary")
+    return f"{summary}. **Caution:** {r.component.caution}" if r.component.caution else summary
+
+
+def options(*names: str) -> str:
+    """Return the options of components named `kind/name`, or of everything that is documented."""
+    known = {f"{r.kind}/{r.component.name}": r for r in documented()}
+    if unknown := [name for name in names if name not in known]:
+        raise PluginError(f"a page asks for the options of {unknown[0]}, and there is no such component")
+    chosen = [known[name] for name in names or known]
+    return "\n\n".join(options_table([r]) or f"### {r.kind}/{r.component.name}\n\nNo options." for r in chosen)
+
+
+def strategies() -> str:
+    """Return a table of all strategies, each with a link to the page of docs/ssl that has its options."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "ssl").glob("*.md")}
+    markers = [(page, *marker) for page, text in texts.items() for marker in MARKER.findall(text)]
+    pages = {name: page for page, made, names in markers if made == "options" for name in names.split()}
+    rows = []
+    for r in documented("ssl"):
+        name = f"ssl/{r.component.name}"
+        if name not in pages:
+            raise PluginError(f"no page of docs/ssl has the options of {name}: <!-- generated: options {name} -->")
+        needs = ". Needs `--set gen.conditional=true`" if r.component.load().needs_conditional else ""
+        package = "" if r.plugin.distribution == HOME else code(r.plugin.distribution)
+        link = f"[{code(r.component.name)}]({pages[name]}#{name.replace('/', '')})"
+        rows.append([link, about(r) + needs, r.component.paper, package])
+    return table(["strategy", "what it is", "source", "package"], rows)
 
 
 def options_table(same: list[Registered]) -> str:
@@ -271,11 +323,13 @@ def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-PIECES: dict[str, Callable[[], str]] = {
+PIECES: dict[str, Callable[..., str]] = {
     "measured": measured,
     "commands": commands,
     "components": components,
     "configuration": configuration,
     "contracts": contracts,
+    "options": options,
+    "strategies": strategies,
     "public-names": public_names,
 }

@@ -217,7 +217,7 @@ def add_penalties(player: Player, penalties: dict[str, Penalty]) -> Player:
 
     def with_penalties(s: Step) -> Terms:
         total = terms(s)
-        for name, penalty in own.items():
+        for name, penalty in own.items() if total else ():
             if s.iteration % penalty.every == 0:
                 try:
                     total = total | {name.rpartition("/")[2]: penalty.every * penalty(s)}

@@ -15,21 +15,17 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 class Critic(nn.Module):
-    """Trunk + head. The head runs in fp32: log-sum-exp and softplus of its logits do not survive bf16."""
+    """Trunk + head. The head runs in fp32: log-sum-exp and softplus of its logits do not survive bf16.
+
+    batch_statistics: whether an image's output depends on the other images of its batch. conditional: whether the head
+    is told classes.
+    """
 
     def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.trunk, self.head = trunk, head
-
-    @property
-    def batch_statistics(self) -> bool:
-        """Whether an image's output depends on the other images of its batch."""
-        return any(isinstance(m, BatchNorm) for m in self.modules())
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the head is told classes."""
-        return getattr(self.head, "conditional", False)
+        self.batch_statistics = any(isinstance(m, BatchNorm) for m in self.modules())
+        self.conditional: bool = getattr(head, "conditional", False)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> DiscOutput:
         """Map images `[B, C, H, W]` in [-1, 1] to realness, features and class logits, all fp32.

@@ -60,6 +60,10 @@ class Diverged(GanzooError):
     """A loss is no longer a number."""
 
 
+class MissingExtra(GanzooError):
+    """Something optional is not installed; the message says how to install it."""
+
+
 class Interrupted(GanzooError):
     """The run was stopped by a signal; its state is saved and the same command continues it."""
 

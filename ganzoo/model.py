@@ -113,6 +113,8 @@ class GAN:
                 f"ssl '{parts.ssl.name}' needs labelled images, and the data has none; "
                 "sort some into class folders, or choose one that needs none: ganzoo list ssl"
             )
+        if strategy.needs_labels and shape.classes < 2:
+            raise Incompatible(f"ssl '{parts.ssl.name}' tells classes apart, and the data has only one")
         kit = Kit(
             shape,
             trunk=lambda: _make("discriminator", parts.discriminator, shape, registry),
@@ -154,11 +156,12 @@ class GAN:
     def network(self, name: str) -> nn.Module:
         """Return a network by name. Raises Incompatible when this model has none of that name."""
         if name not in self.networks:
-            raise Incompatible(
-                f"this model has no {name}: it was trained with ssl '{self.parts.ssl.name}'"
-                f"{'' if getattr(self.strategy, 'gan', True) else ' and gan=off'}"
-            )
+            raise Incompatible(f"this model has no {name}: it was trained with ssl '{self.parts.ssl.name}'{self._off}")
         return self.networks[name]
+
+    @property
+    def _off(self) -> str:
+        return "" if getattr(self.strategy, "gan", True) else " and gan=off"
 
     @torch.no_grad()
     def sample(self, n: int, y: int | Sequence[int] | Tensor | None = None, seed: int | None = None) -> Tensor:
@@ -236,7 +239,8 @@ class GAN:
                 made = self.strategy.reconstruct(self.networks, restored)
                 if made is None:
                     raise Incompatible(
-                        f"a model of ssl '{self.parts.ssl.name}' reconstructs nothing; others do: ganzoo list ssl"
+                        f"a model of ssl '{self.parts.ssl.name}'{self._off} reconstructs nothing; "
+                        "others do: ganzoo list ssl"
                     )
                 restored = made.float() if keep is None else torch.where(keep, x, made.float())
             parts.append(restored.cpu())

@@ -246,23 +246,26 @@ class Trainer:
     def evaluate(self) -> float | None:
         """Measure the held-out error of the averaged networks, in [0, 1]; None where there is nothing to measure.
 
-        In fp32, as the model folder will be used. It is logged, and decides nothing.
+        In fp32, as the model folder will be used. It is logged beside that of the live networks, and decides nothing.
         """
         data = self.experiment.data
         known = data.test_labels >= 0
         if not (self.gan.shape.classes and bool(known.any()) and self.backend.main):
             return None
-        wrong = 0
+        wrong = {"error": 0, "error_raw": 0}
         places = torch.split(torch.arange(len(data.test)), GRID * 4)
+        for network in self.gan.networks.values():
+            network.eval()
         for place, images in zip(places, data.test.batches(iter(places)), strict=False):
-            x = self.experiment.batches.see(images, "plain")
-            logits = self.gan.strategy.classify(self.averaged.networks, x)
-            if logits is None:
-                return None
-            truth = data.test_labels[place]
-            wrong += int(((logits.argmax(1).cpu() != truth) & (truth >= 0)).sum())
-        self.error, self.error_step = wrong / int(known.sum()), self.step
-        self.log({"error": self.error})
+            x, truth = self.experiment.batches.see(images, "plain"), data.test_labels[place]
+            for name, side in zip(wrong, (self.averaged, self.gan), strict=True):
+                logits = side.strategy.classify(side.networks, x)
+                if logits is None:
+                    return None
+                wrong[name] += int(((logits.argmax(1).cpu() != truth) & (truth >= 0)).sum())
+        errors = {name: count / int(known.sum()) for name, count in wrong.items()}
+        self.error, self.error_step = errors["error"], self.step
+        self.log(errors)
         return self.error
 
     def picture(self) -> None:

@@ -23,6 +23,7 @@ from ganzoo.data import SPLIT, Split
 from ganzoo.errors import BadConfig, BadData, Incompatible
 from ganzoo.pictures import from_uint8, psnr
 from ganzoo.registry import Plugin, Registered, Registry, installed
+from ganzoo.strategy import SemiSupervised
 from ganzoo.trainer import Trainer
 from tests.conftest import STRATEGIES, needs
 
@@ -289,6 +290,23 @@ def test_a_number_that_nobody_else_reached_is_marked(cli: Cli) -> None:
     for name in ("margingan", "aae"):
         assert "not reproduced by third parties" in cli("info", f"ssl/{name}").output
     assert "not reproduced" not in cli("info", "ssl/kplus1").output
+
+
+class Fancy(SemiSupervised):
+    """Wants a view that there is not.
+
+    Args:
+        gan: as elsewhere.
+    """
+
+    views = ("weak", "stronger")
+
+
+def test_a_view_that_there_is_not_is_refused() -> None:
+    mine = Registered("ssl", Plugin("me", None), Component("fancy", f"{__name__}:Fancy"))
+    registry = Registry([*installed().plugins, mine.plugin], [*installed().components, mine])
+    with pytest.raises(Incompatible, match="no view is called 'stronger'; did you mean 'strong'"):
+        assemble(configure(values=SMALL | {"ssl": "me/fancy"}, registry=registry), registry)
 
 
 # --- architectures ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ganzoo.errors import GanzooError, Interrupted, nearest
 
 COMMANDS = {
     "train": "Train a GAN, or continue a run.",
+    "study": "Compare strategies over numbers of labels and seeds.",
     "sample": "Write generated images.",
     "classify": "Say which class images are of.",
     "score": "Say how real images look to the discriminator.",

@@ -10,55 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.cli.settings import shared, values_of
 from ganzoo.config import Config
 from ganzoo.errors import Interrupted
-from ganzoo.recipes import configure, parse_setting
+from ganzoo.recipes import configure
 from ganzoo.registry import installed
 
 if TYPE_CHECKING:
     from ganzoo.assemble import Experiment
 
-KEYS = {
-    "gen": "generator",
-    "disc": "discriminator",
-    "loss": "loss",
-    "ssl": "ssl",
-    "augment": "augment",
-    "data": "data.source",
-    "labels": "data.labels",
-    "size": "data.size",
-    "split_seed": "data.split_seed",
-    "split": "data.split",
-    "skip_corrupt": "data.skip_corrupt",
-    "steps": "steps",
-    "batch": "batch",
-    "seed": "seed",
-    "precision": "precision",
-    "device": "device",
-}
-
 
 @click.command("train")
-@click.option("--gen", metavar="NAME", help="Generator (see: ganzoo list generators).")
-@click.option("--disc", metavar="NAME", help="Discriminator.")
-@click.option("--loss", metavar="NAME", help="Adversarial loss.")
 @click.option("--ssl", metavar="NAME", help="Semi-supervised strategy.")
-@click.option("--penalty", metavar="NAME", multiple=True, help="Further term, as r1 or vat; may be repeated.")
-@click.option("--augment", metavar="NAME", help="Augmentation of what the discriminator sees.")
-@click.option("--data", metavar="DATA", help="Folder of images, zip file, hf:<name> or a data set's name.")
 @click.option("--labels", metavar="N|all", help="How many training images keep their label.")
-@click.option("--size", type=int, help="Image size in pixels; default: what fits the images.")
-@click.option("--steps", type=int, help="Iterations.")
-@click.option("--batch", type=int, help="Images of each sort in an iteration.")
 @click.option("--seed", type=int, help="Seed of weights, latents and batches.")
 @click.option("--split-seed", type=int, help="Seed of which labels are kept.")
 @click.option("--split", metavar="RUN|FILE", help="Use held-out images and labels of another run, or of a split file.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), help="Arithmetic of the networks.")
-@click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.")
-@click.option("--skip-corrupt", is_flag=True, default=None, help="Leave out images that cannot be read, and list them.")
-@click.option("--preset", metavar="NAME", help="Start from a recipe (see: ganzoo list presets).")
-@click.option("--config", "file", type=click.Path(), help="JSON or YAML file of configuration values.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Any value, as in --set gen.width=64.")
+@shared
 @click.option("--out", type=click.Path(), help="Run folder; an existing one is continued. Default: a new one in runs/.")
 @click.option("--dry-run", is_flag=True, help="Show configuration, sizes and estimated time; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no progress.")
@@ -77,12 +45,9 @@ def command(
     Every option has a default: `ganzoo train` alone trains on digits that come with the package. The same command
     with the same --out continues a run that was stopped; `ganzoo train --out DIR` alone does too.
     """
-    values: dict[str, Any] = {KEYS[flag]: value for flag, value in flags.items() if value is not None}
-    if str(values.get("data.labels", "")).isdecimal():
-        values["data.labels"] = int(values["data.labels"])
-    if penalty:
-        values["penalties"] = {name: {} for name in penalty}
-    values |= dict(map(parse_setting, settings))
+    if str(flags.get("labels", "")).isdecimal():
+        flags["labels"] = int(flags["labels"])
+    values = values_of(flags, penalty, settings)
     told = bool(values or preset or file)
     config = (None if told or not out else Config.of_run(out)) or configure(preset, file, values, installed())
     if dry_run:

@@ -263,4 +263,35 @@ def ganzoo_presets() -> list[Component]:
             "ganzoo_zoo.presets.digits:DEFAULT",
             "what `ganzoo train` does: digits from 100 labels, minutes on a laptop",
         ),
+        Component(
+            "improved-gan-mnist",
+            "ganzoo_zoo.presets.semi_supervised:IMPROVED_GAN_MNIST",
+            "K+1 and feature matching alone, 100 labels; the paper has 0.93 ± 0.065 % test error",
+            "Salimans et al. 2016, arXiv:1606.03498, table 1",
+        ),
+        Component(
+            "improved-gan-cifar10",
+            "ganzoo_zoo.presets.semi_supervised:IMPROVED_GAN_CIFAR10",
+            "K+1 and feature matching alone, 4000 labels; the paper has 18.63 ± 2.32 % test error",
+            "Salimans et al. 2016, arXiv:1606.03498, table 2",
+        ),
+        Component(
+            "autoencoder-mnist",
+            "ganzoo_zoo.presets.semi_supervised:AUTOENCODER_MNIST",
+            "improved-gan-mnist with a decoder on its features; no published number",
+            "after Ranzato and Szummer 2008, ICML",
+        ),
+        Component(
+            "pseudolabel-mnist",
+            "ganzoo_zoo.presets.semi_supervised:PSEUDOLABEL_MNIST",
+            "pseudo-labels of one hidden layer, 100 labels, no GAN; the paper has 16.15 % test error",
+            "Lee 2013, ICML workshop",
+            "noise and weight norm where the paper has dropout; Adam where it has momentum",
+        ),
+        Component(
+            "fixmatch-mnist",
+            "ganzoo_zoo.presets.semi_supervised:FIXMATCH_MNIST",
+            "FixMatch of a small CNN-13, 100 labels, no GAN; no published number",
+            "Sohn et al. 2020, arXiv:2001.07685",
+        ),
     ]

@@ -15,3 +15,17 @@ def ganzoo_ssl() -> list[Component]:
             "terms and weights compared with the authors' code; without the PixelCNN's low-density term",
         )
     ]
+
+
+@hookimpl
+def ganzoo_presets() -> list[Component]:
+    """The paper's recipe."""
+    return [
+        Component(
+            "badgan-cifar10",
+            "ganzoo_badgan.presets:CIFAR10",
+            "4000 labels; the paper has 14.41 ± 0.30 % test error",
+            "Dai et al. 2017, arXiv:1705.09783, table 2",
+            "weights and rates of the authors' code; its discriminator differs a little from conv-small",
+        )
+    ]

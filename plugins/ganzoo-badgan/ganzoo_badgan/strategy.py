@@ -80,4 +80,5 @@ def negative_entropy_bound(code: Tensor, z: Tensor) -> Tensor:
     But for a constant it is -E log q(z|G(z)), whose minimum over q is the conditional entropy of z given G(z).
     """
     mean, log_deviation = code.chunk(2, dim=1)
+    log_deviation = log_deviation.clamp_min(-15)  # else fp32 overflows
     return (log_deviation + 0.5 * ((z - mean) * (-log_deviation).exp()).square()).sum(1).mean()

@@ -15,3 +15,17 @@ def ganzoo_ssl() -> list[Component]:
             "losses and weights compared with the authors' code; the label enters by projection, not by concatenation",
         )
     ]
+
+
+@hookimpl
+def ganzoo_presets() -> list[Component]:
+    """The paper's recipe."""
+    return [
+        Component(
+            "triplegan-mnist",
+            "ganzoo_triplegan.presets:MNIST",
+            "100 labels, fully connected; the paper has 0.91 ± 0.58 % test error with convolutions",
+            "Li et al. 2017, arXiv:1703.02291, table 1",
+            "weights and rates of the authors' code; fully connected networks, and no pre-trained classifier",
+        )
+    ]

@@ -68,4 +68,6 @@ class Autoencoder(KPlusOne):
 
 def rise(progress: float, start: float, end: float) -> float:
     """Return 0 before `start`, 1 from `end` on, and a straight line between."""
-    return 1.0 if progress >= end else max(0.0, (progress - start) / (end - start))
+    if progress >= end or progress <= start:
+        return float(progress >= end)
+    return (progress - start) / (end - start)

@@ -34,6 +34,10 @@ class PseudoLabel(KPlusOne):
     end: float = 0.6
     threshold: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.end < self.start:
+            raise ValueError(f"its weight cannot be full at {self.end} and begin to rise at {self.start}")
+
     def discriminator(self, s: Step) -> Terms:
         """Return K+1's terms and the one of the guesses."""
         (real, *_) = s.see("real", "labelled", *self.fakes)

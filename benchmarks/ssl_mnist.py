@@ -1,0 +1,101 @@
+"""Run a preset on MNIST for given seeds, and keep one file a run: error of averaged and raw weights, and their curves.
+
+    python -m benchmarks.ssl_mnist --preset improved-gan-mnist --data FOLDER --seeds 0-2 [--labels 100] [--steps N]
+
+FOLDER holds MNIST in the Hub's parquet layout. A seed decides weights, batches and which labels are kept. A run that
+was cut short goes on with the same command; one whose result is kept is not run again. Prints mean ± sample standard
+deviation, and every value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import ganzoo
+from benchmarks.record import RESULTS, where
+from ganzoo import Config, configure
+from ganzoo.recipes import preset_values
+from ganzoo.registry import installed
+from ganzoo.run import Run
+from ganzoo.storage import to_json, write_file
+
+FOLDER = RESULTS / "ssl_mnist"
+
+
+def settings(chosen: argparse.Namespace, seed: int) -> Config:
+    """Return the configuration of one run: the preset's, with its data found elsewhere."""
+    data = preset_values(chosen.preset, installed()).get("data", {}) | {"source": chosen.data}
+    data |= {"split_seed": seed} | ({"labels": chosen.labels} if chosen.labels else {})
+    values: dict[str, Any] = {f"data.{key}": value for key, value in data.items()} | {"seed": seed}
+    for text in chosen.set:
+        key, _, value = text.partition("=")
+        values[key] = json.loads(value)
+    if chosen.steps:
+        values["steps"] = chosen.steps
+    return configure(preset=chosen.preset, values=values)
+
+
+def measure(name: str, config: Config, runs: Path, data: str) -> dict[str, Any]:
+    """Train, or go on, and return what is kept of the run."""
+    clock, began = runs / f"{name}.seconds", time.monotonic()
+    before = float(clock.read_text()) if clock.is_file() else 0.0
+    try:
+        gan = ganzoo.train(
+            config, runs / name, report=lambda p: print(f"{name} {p.step}/{p.steps} {p.error}", flush=True)
+        )
+    finally:
+        runs.mkdir(parents=True, exist_ok=True)
+        clock.write_text(str(before + time.monotonic() - began))
+    rows = [r for r in Run(runs / name).metrics() if "error" in r]
+    recipe = config.to_json().replace(data, "mnist")
+    return {
+        "preset": name.rpartition("-")[0],
+        "seed": config.seed,
+        "split_seed": config.data.split_seed,
+        "labels": config.data.labels,
+        "split": gan.facts["split"],
+        "config": json.loads(recipe),
+        "config_hash": hashlib.sha256(recipe.encode()).hexdigest(),
+        "steps": config.steps,
+        "error": rows[-1]["error"],
+        "error_raw": rows[-1]["error_raw"],
+        "curve": [[r["step"], r["error"], r["error_raw"]] for r in rows],
+        "seconds": round(float(clock.read_text()), 1),
+    }
+
+
+def main() -> None:
+    """Measure, keep and tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", required=True)
+    parser.add_argument("--data", metavar="FOLDER", required=True)
+    parser.add_argument("--seeds", default="0-2")
+    parser.add_argument("--labels", type=int)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON")
+    parser.add_argument("--name", help="what the results are called; default: the preset, labels and steps")
+    parser.add_argument("--runs", type=Path, default=Path("runs/ssl_mnist"))
+    chosen = parser.parse_args()
+    first, _, last = chosen.seeds.partition("-")
+    errors = []
+    for seed in range(int(first), int(last or first) + 1):
+        config = settings(chosen, seed)
+        name = f"{chosen.name or f'{chosen.preset}-{config.data.labels}-{config.steps}'}-{seed}"
+        path = FOLDER / f"{name}.json"
+        if not path.is_file():
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            write_file(path, to_json({"result": measure(name, config, chosen.runs, chosen.data), **where()}))
+        errors.append(json.loads(path.read_text())["result"]["error"])
+        spread = f" ± {100 * statistics.stdev(errors):.3f}" if len(errors) > 1 else ""
+        values = ", ".join(f"{100 * e:.2f}" for e in errors)
+        print(f"{name}: mean {100 * statistics.fmean(errors):.3f}{spread} % of {len(errors)}: {values}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""`ganzoo study`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganzoo.cli.settings import shared, values_of
+from ganzoo.errors import BadConfig, Interrupted
+from ganzoo.registry import installed
+
+if TYPE_CHECKING:
+    from ganzoo.study import Cell, Outcome
+
+
+@click.command("study")
+@click.option("--ssl", required=True, metavar="NAME,…", help="Strategies; with own settings as kplus1:ssl.gan=off.")
+@click.option("--labels", required=True, metavar="N,…", help="Numbers of labels, or all.")
+@click.option("--seeds", default="5", show_default=True, metavar="N|A-B", help="How many, or from which to which.")
+@shared
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Study folder; one that exists is continued."
+)
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that run cells.")
+@click.option("--ray", metavar="ADDRESS", help="Run cells on a Ray cluster: auto, an address, or local.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and no progress.")
+def command(
+    ssl: str,
+    labels: str,
+    seeds: str,
+    preset: str | None,
+    file: str | None,
+    settings: tuple[str, ...],
+    penalty: tuple[str, ...],
+    out: Path,
+    workers: int,
+    ray: str | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Compare strategies over numbers of labels and seeds, all else the same.
+
+    Every cell has its own run folder in --out; a study that was stopped goes on with the same command, and failed cells
+    are tried again. A seed decides weights, batches and which labels are kept. Writes table.md, table.csv,
+    results.json, curve.png and curve.svg.
+    """
+    from ganzoo import study
+
+    values = values_of(flags, penalty, settings)
+    cells = study.plan(
+        _list(ssl), [_number(n) for n in _list(labels)], _seeds(seeds), values, preset=preset, file=file,
+        registry=installed(),
+    )  # fmt: skip
+    engine = study.ray(ray) if ray else study.processes(workers) if workers > 1 else study.here
+    try:
+        found = study.study(cells, out, engine, report=(lambda *_: None) if as_json else _show)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        raise Interrupted("stopped; what is finished is kept, and the same command goes on") from stop
+    click.echo((out / (study.RESULTS if as_json else "table.md")).read_text().rstrip())
+    if failed := [name for name, outcome in found.items() if outcome.failed]:
+        raise BadConfig(f"{len(failed)} of {len(found)} cells failed, {failed[0]} first: {found[failed[0]].failed}")
+    if not as_json:
+        click.echo(f"\nwritten to {out}: table.md, table.csv, results.json, curve.png, curve.svg")
+
+
+def _show(cell: Cell, outcome: Outcome, left: int) -> None:
+    said = f"failed: {outcome.failed}" if outcome.failed else "no held-out label"
+    error = said if outcome.error is None else f"{100 * outcome.error:.2f} %"
+    click.echo(f"{cell.strategy} · {cell.labels} labels · seed {cell.seed} · {error} · {left} left")
+
+
+def _list(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _number(text: str) -> int | str:
+    if text == "all" or text.isdecimal():
+        return text if text == "all" else int(text)
+    raise BadConfig(f"--labels {text}: give numbers and 'all', as in --labels 20,100,all")
+
+
+def _seeds(text: str) -> range:
+    first, dash, last = text.partition("-")
+    try:
+        seeds = range(int(first), int(last) + 1) if dash else range(int(first))
+    except ValueError:
+        seeds = range(0)
+    if not seeds:
+        raise BadConfig(f"--seeds {text}: give how many, as in --seeds 5, or from which to which, as in --seeds 5-9")
+    return seeds

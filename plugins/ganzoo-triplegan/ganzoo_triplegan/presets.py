@@ -1,0 +1,15 @@
+"""The paper's recipe, as data."""
+
+from typing import Any
+
+MNIST: dict[str, Any] = {
+    "generator": {"name": "mlp", "conditional": True},
+    "discriminator": {"name": "mlp"},
+    "loss": {"name": "nonsaturating"},
+    "ssl": {"name": "triplegan", "labelled_share": 1 / 401, "generated_start": 0.3},
+    "data": {"source": "mnist", "size": 28, "labels": 100},
+    "steps": 300_000,  # 1000 epochs, the rate falling over the last 700
+    "batch": 200,
+    "labelled_batch": 100,
+    "optimizer": {"lr": 1e-3, "beta1": 0.5, "schedule": "linear", "hold": 0.3},
+}

@@ -1,0 +1,56 @@
+"""Published semi-supervised recipes, as data. Steps are the paper's epochs at its batch size."""
+
+from typing import Any
+
+MNIST = {"source": "mnist", "size": 28, "labels": 100}
+CIFAR10 = {"source": "cifar10", "size": 32, "labels": 4000}
+
+IMPROVED_GAN_MNIST: dict[str, Any] = {
+    "generator": {"name": "mlp"},
+    "discriminator": {"name": "mlp"},
+    "loss": {"name": "nonsaturating"},
+    "ssl": {"name": "kplus1", "adversarial_weight": 0.0},
+    "data": MNIST,
+    "steps": 180_000,  # 300 epochs
+    "batch": 100,
+    # The authors' Adam has its epsilon of 1e-8 inside the root.
+    "optimizer": {"lr": 3e-3, "beta1": 0.5, "eps": 1e-4},
+    "ema": 0.9999,
+}
+
+IMPROVED_GAN_CIFAR10: dict[str, Any] = {
+    "generator": {"name": "conv-small"},
+    "discriminator": {"name": "conv-small"},
+    "loss": {"name": "nonsaturating"},
+    "ssl": {"name": "kplus1", "adversarial_weight": 0.0, "distance": "l1"},
+    "data": CIFAR10,
+    "steps": 600_000,  # 1200 epochs, the rate falling over the last 400
+    "batch": 100,
+    "optimizer": {"lr": 3e-4, "beta1": 0.5, "eps": 1e-4, "schedule": "linear", "hold": 2 / 3},
+    "ema": 0.9999,
+}
+
+AUTOENCODER_MNIST: dict[str, Any] = IMPROVED_GAN_MNIST | {
+    "ssl": {"name": "autoencoder", "adversarial_weight": 0.0, "reconstruction_weight": 0.1},
+}
+
+PSEUDOLABEL_MNIST: dict[str, Any] = {
+    "discriminator": {"name": "mlp", "hidden": [5000], "input_noise": 0.2},
+    "ssl": {"name": "pseudolabel", "gan": False, "start": 0.1, "end": 0.6},
+    "data": MNIST,
+    "steps": 50_000,
+    "batch": 256,
+    "labelled_batch": 32,
+    "optimizer": {"lr": 1e-3, "beta1": 0.5, "eps": 1e-4, "schedule": "linear"},
+}
+
+FIXMATCH_MNIST: dict[str, Any] = {
+    "discriminator": {"name": "cnn-13", "width": 32, "dropout": 0.25},
+    "ssl": {"name": "fixmatch", "gan": False},
+    "data": MNIST | {"shift": 2, "strength": 0.5},
+    "steps": 10_000,
+    "batch": 448,
+    "labelled_batch": 64,
+    "optimizer": {"lr": 1e-3, "beta1": 0.9, "weight_decay": 5e-4, "schedule": "cosine"},
+    "ema": 0.999,
+}

@@ -1,0 +1,182 @@
+"""Studies: the same table however they got there, failures shown and tried again, every engine."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from PIL import Image
+
+from ganzoo.errors import BadConfig, MissingExtra, UnknownComponent
+from ganzoo.study import curve, markdown, plan, ray, summary
+from tests.conftest import python
+
+Cli = Callable[..., Result]
+TINY = [
+    "--gen", "mlp", "--disc", "mlp", "--set", "gen.hidden=8", "--set", "disc.hidden=[16, 16]", "--size", "8",
+    "--batch", "16", "--precision", "fp32", "--set", "optimizer.lr=3e-3",
+]  # fmt: skip
+TWO = ["study", "--ssl", "supervised,kplus1:ssl.gan=off", "--labels", "10,20", "--seeds", "2", *TINY, "--steps", "30"]
+TABLES = ("table.md", "table.csv", "results.json", "curve.png", "curve.svg")
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in TABLES}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What an uninterrupted study writes."""
+    folder = tmp_path_factory.mktemp("study")
+    done = python("-m", "ganzoo", *TWO, "--out", "whole", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("· seed") == 8
+    return written(folder / "whole")
+
+
+def test_a_killed_study_goes_on_to_the_same_table(cli: Cli, whole: dict[str, bytes], tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "ganzoo", *TWO, "--out", "cut"], cwd=tmp_path)
+    deadline = time.monotonic() + 120
+    while len(list((tmp_path / "cut" / "cells").glob("*/model/config.json"))) < 2:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(list((tmp_path / "cut" / "cells").glob("*/model/config.json"))) < 8
+    done = {p: p.stat().st_mtime_ns for p in (tmp_path / "cut" / "cells").glob("*/model/config.json")}
+    result = cli(*TWO, "--out", "cut")
+    assert result.exit_code == 0, result.output
+    assert written(tmp_path / "cut") == whole
+    assert all(p.stat().st_mtime_ns == then for p, then in done.items())  # finished cells are not run again
+
+
+def test_a_stopped_study_says_so(tmp_path: Path) -> None:
+    words = [w if w != "30" else "3000" for w in TWO]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ganzoo", *words, "--out", "cut"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "cut").glob("cells/*/metrics.jsonl")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "error: stopped; what is finished is kept, and the same command goes on\n"
+
+
+def test_processes_give_the_same_table(cli: Cli, whole: dict[str, bytes], tmp_path: Path) -> None:
+    done = python("-m", "ganzoo", *TWO, "--workers", "2", "--out", "w", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(whole["results.json"])["cells"]
+    found = json.loads((tmp_path / "w" / "results.json").read_text())["cells"]
+    assert [(r["strategy"], r["labels"], r["seed"], r["split"]) for r in found] == [
+        (r["strategy"], r["labels"], r["seed"], r["split"]) for r in rows
+    ]
+    assert all(abs(a["error"] - b["error"]) < 0.1 for a, b in zip(rows, found, strict=True))  # threads change rounding
+
+
+def test_a_ray_cluster_of_two_workers(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    words = [w if w != "10,20" else "10" for w in TWO]
+    words = ["-m", "ganzoo", *words, "--ray", "local", "--out", "r"]
+    done = python(*words, cwd=tmp_path, RAY_USAGE_STATS_ENABLED="0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "r" / "results.json").read_text())["cells"]
+    assert len(rows) == 4
+    assert all(0 < r["error"] < 1 for r in rows)
+
+
+def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'torch-ganzoo\[ray\]'"):
+        ray("local")
+
+
+def test_failed_cells_are_shown_and_tried_again(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    for k in range(2):
+        (folder / str(k)).mkdir(parents=True)
+        for i in range(6):
+            Image.new("L", (8, 8), 100 * k + i).save(folder / str(k) / f"{i}.png")
+    words = ["study", "--ssl", "supervised", "--labels", "2,30", "--seeds", "1", *TINY, "--steps", "2", "--out", "s"]
+    words += ["--data", str(folder)]
+    result = cli(*words)
+    assert result.exit_code == 1
+    assert "30 labels · seed 0 · failed: 30 labels asked for, but only" in result.output
+    assert "1 of 2 cells failed, supervised-30-0 first" in result.stderr
+    assert "| supervised | " in (tmp_path / "s" / "table.md").read_text()
+    assert "seed 0: 30 labels asked for" in (tmp_path / "s" / "table.md").read_text()
+    for k in range(2):
+        for i in range(6, 30):
+            Image.new("L", (8, 8), 100 * k + i).save(folder / str(k) / f"{i}.png")
+    result = cli(*words)
+    assert result.exit_code == 0, result.output
+    assert "failed" not in (tmp_path / "s" / "table.md").read_text()
+
+
+def test_a_study_is_extended_but_not_changed(cli: Cli, tmp_path: Path) -> None:
+    words = ["study", "--ssl", "supervised", "--labels", "10", *TINY, "--out", "s"]
+    assert cli(*words, "--seeds", "1", "--steps", "2").exit_code == 0
+    assert cli(*words, "--seeds", "1-2", "--steps", "2").exit_code == 0
+    with (tmp_path / "s" / "table.csv").open() as file:
+        assert [row["seed"] for row in csv.DictReader(file)] == ["0", "1", "2"]
+    result = cli(*words, "--seeds", "1", "--steps", "3")
+    assert result.exit_code == 1
+    assert "another configuration:\n  steps: 2 → 3\nChoose another folder" in result.stderr
+
+
+def test_cells_differ_in_strategy_labels_and_seed_alone() -> None:
+    cells = plan(["kplus1", "s3gan:gen.conditional=true"], [20, "all"], [3, 4], {"steps": 7})
+    assert [(c.strategy, c.labels, c.seed) for c in cells[:3]] == [
+        ("kplus1", 20, 3),
+        ("kplus1", 20, 4),
+        ("kplus1", "all", 3),
+    ]
+    assert len({c.name for c in cells}) == 8
+    assert all(
+        (c.config.seed, c.config.data.split_seed, c.config.data.labels) == (c.seed, c.seed, c.labels) for c in cells
+    )
+    common = [c.config.model_copy(update={"seed": 0, "data": None, "ssl": None, "generator": None}) for c in cells]
+    assert all(c == common[0] for c in common)
+    assert cells[-1].config.generator.options == {"width": 32, "conditional": True}
+
+
+def test_wrong_plans_are_refused(cli: Cli) -> None:
+    with pytest.raises(BadConfig, match="two cells called 'kplus1-20-0'"):
+        plan(["kplus1", "kplus1"], [20], [0], {})
+    with pytest.raises(UnknownComponent, match="did you mean 'kplus1'"):
+        plan(["kplus2"], [20], [0], {})
+    for words, said in (
+        (["--labels", "ten"], "--labels ten: give numbers"),
+        (["--labels", "10", "--seeds", "x"], "--seeds x: give how many"),
+        (["--labels", "10", "--seeds", "0"], "--seeds 0: give how many"),
+    ):
+        result = cli("study", "--ssl", "kplus1", *words, "--out", "s")
+        assert result.exit_code == 1
+        assert said in result.stderr
+
+
+def test_the_table_is_mean_and_sample_deviation() -> None:
+    facts = {"strategy": "a", "labels": 10, "split": "x", "failed": None, "steps": 1}
+    rows = [{**facts, "seed": i, "error": e} for i, e in enumerate((0.01, 0.02, 0.06))]
+    rows += [
+        {**facts, "labels": 20, "seed": 0, "error": None, "failed": "no"},
+        {**facts, "labels": 20, "seed": 1, "error": 0.5},
+    ]
+    (ten, twenty) = summary(rows)
+    assert ten["mean"] == pytest.approx(0.03)
+    assert ten["std"] == pytest.approx(0.02645751311)
+    assert (ten["median"], ten["runs"], twenty["failed"], twenty["std"]) == (0.02, 3, 1, None)
+    assert "| a | 3.00 ± 2.65 (3) | 50.00 (1, 1 failed) |" in markdown(rows)
+    assert curve(rows)["png"].startswith(b"\x89PNG")
+    assert curve(rows) == curve(rows)
