@@ -104,7 +104,8 @@ class Trainer:
             weight_decay=settings.weight_decay,
             fused=self.backend.device.type in ("cpu", "cuda"),
         )
-        return Moving(player, settings, own, self.backend.accelerator.prepare_optimizer(adam))
+        scales = self.backend.accelerator.scaler  # fp16 alone needs accelerate's optimizer around this one
+        return Moving(player, settings, own, self.backend.accelerator.prepare_optimizer(adam) if scales else adam)
 
     # --- one iteration --------------------------------------------------------------------------------------------
 
@@ -112,7 +113,8 @@ class Trainer:
         """Let every player move, then average the weights."""
         seed_everything(seed_of(self.config.seed, "iteration", self.step, self.backend.rank))
         for network in self.gan.networks.values():
-            network.train()
+            if not network.training:
+                network.train()
         for moving in self.moving:
             with self._alone(moving):
                 for move in range(moving.settings.moves):
