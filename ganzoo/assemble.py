@@ -89,7 +89,7 @@ def assemble(config: Config, registry: Registry | None = None, split: Split | No
     if config.data.shift >= size:
         raise Incompatible(f"images of {size}×{size} cannot be shifted by {config.data.shift} pixels: see data.shift")
     if split is None and config.data.split:
-        split = Split.of(config.data.split)
+        split = Split.of(config.data.split, source.class_names)
     data = prepare_data(source, config.data, channels, size, backend.device, split)
     if gan.strategy.needs_labels and not len(data.labelled):
         raise Incompatible(f"ssl '{config.ssl.name}' needs labelled images, and none is left for it; see --labels")
@@ -133,6 +133,11 @@ def rehearse(experiment: Experiment) -> None:
             with experiment.backend.autocast():
                 for iteration in (0, experiment.config.steps - 1):
                     terms |= player.terms(experiment.step(player, 0, iteration, networks))
+            for term, value in terms.items():
+                if value.ndim or not bool(value.isfinite()):
+                    raise ValueError(f"its term '{term}' is {value.tolist()!r:.40}, not a finite number")
+            if terms and not any(value.requires_grad for value in terms.values()):
+                raise ValueError("no term depends on a network")
         except GanzooError:
             raise
         except Exception as error:  # whatever parts raise together, they cannot train
@@ -150,6 +155,8 @@ def rehearse(experiment: Experiment) -> None:
 def check_compatible(config: Config, gan: GAN, players: list[Player], penalties: dict[str, Penalty]) -> None:
     """Raise Incompatible when these parts mean nothing together."""
     names = [p.name for p in players]
+    if len(set(names)) < len(names):
+        raise Incompatible(f"ssl '{config.ssl.name}' has two players of one name ({', '.join(names)}): a fault of it")
     if unknown := sorted(set(config.players) - set(names)):
         raise Incompatible(f"no player is called '{unknown[0]}'; ssl '{config.ssl.name}' has: {', '.join(names)}")
     critic = gan.networks.get("discriminator")
@@ -175,8 +182,15 @@ def check_contracts(gan: GAN) -> None:
     networks = gan.copy().networks
     for network in networks.values():
         if trunk := cast(Any, getattr(network, "trunk", None)):
-            out = partial(trunk, torch.zeros(images))
-            probe("discriminator", gan.parts.discriminator, out, [2, trunk.num_features])
+            made = partial(trunk, torch.zeros(images))
+            probe("discriminator", gan.parts.discriminator, made, [2, trunk.num_features])
+    for what, wanted in (("classify", [2, gan.shape.classes]), ("reconstruct", images)):
+        try:
+            out = getattr(gan.strategy, what)(networks, torch.zeros(images))
+        except Exception as error:  # whatever a plugin raises
+            raise Incompatible(f"`{what}` of ssl '{gan.parts.ssl.name}' fails ({describe(error)})") from error
+        if out is not None and list(out.shape) != wanted:
+            raise Incompatible(f"`{what}` of ssl '{gan.parts.ssl.name}' returns {list(out.shape)}, not {wanted}")
     if generator := networks.get("generator"):
         y = torch.zeros(2, dtype=torch.int64) if getattr(generator, "conditional", False) else None
         probe("generator", gan.parts.generator, lambda: generator(latent(generator, 2), y), images)
@@ -220,7 +234,8 @@ def add_penalties(player: Player, penalties: dict[str, Penalty]) -> Player:
         for name, penalty in own.items() if total else ():
             if s.iteration % penalty.every == 0:
                 try:
-                    total = total | {name.rpartition("/")[2]: penalty.every * penalty(s)}
+                    bare = name.rpartition("/")[2]
+                    total = total | {name if bare in total else bare: penalty.every * penalty(s)}
                 except Incompatible as error:
                     raise Incompatible(f"penalty '{name}': {error}") from error
         return total

@@ -59,7 +59,7 @@ class DataConfig(Strict):
     channels: Literal[1, 3, 4] | None = Field(None, description="1 grey, 3 RGB, 4 RGBA; default: as the images are")
     fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how other aspect ratios are made square")
     split: Annotated[str | None, BeforeValidator(_path)] = Field(
-        None, description="run folder or split file whose held-out images and labels to use again"
+        None, min_length=1, description="run folder or split file whose held-out images and labels to use again"
     )
     labels: Count | Literal["all"] = Field(
         "all", description="training images whose label may be seen; with `split`, its own"

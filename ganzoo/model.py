@@ -131,6 +131,8 @@ class GAN:
                     "with these options; try: --set gen.conditional=true"
                 )
         moving = {name for player in strategy.players() for name in player.networks}
+        if bad := [n for n, m in networks.items() if not (n.isidentifier() and any(True for _ in m.parameters()))]:
+            raise Incompatible(f"ssl '{parts.ssl.name}': network '{bad[0]}' has no parameters, or its name is no word")
         if odd := sorted(moving ^ networks.keys()):
             does = "moves a network '{}' that it does not make" if odd[0] in moving else "moves no network '{}'"
             raise Incompatible(f"ssl '{parts.ssl.name}' {does.format(odd[0])}: a fault of that plugin")
@@ -161,7 +163,7 @@ class GAN:
 
     @property
     def _off(self) -> str:
-        return "" if getattr(self.strategy, "gan", True) else " and gan=off"
+        return "" if self.parts.ssl.options.get("gan", True) else " and gan=off"
 
     @torch.no_grad()
     def sample(self, n: int, y: int | Sequence[int] | Tensor | None = None, seed: int | None = None) -> Tensor:
@@ -234,6 +236,11 @@ class GAN:
         parts = []
         for i, x in enumerate(self._chunks(images)):
             keep = None if known is None else known[i * CHUNK : i * CHUNK + len(x)].to(self.device)
+            if keep is not None and (keep.dtype != torch.bool or keep.shape != (len(x), 1, *x.shape[2:])):
+                raise BadData(
+                    f"`known` is {keep.dtype} {list(known.shape) if known is not None else ''}, not bool [B, 1, "
+                    f"{self.shape.size}, {self.shape.size}] for every image"
+                )
             restored = x
             for _ in range(1 if keep is None else rounds):
                 made = self.strategy.reconstruct(self.networks, restored)

@@ -38,9 +38,6 @@ def configure(
     said = [nested(key, value) for key, value in sorted((values or {}).items(), key=lambda item: item[0].count("."))]
     said = [read_values(Path(file)) if file else {}, *said]
     source = next((s for layer in reversed(said) if (s := _source(layer))), None)
-    chosen = [key for key in SPLITS if f"data.{key}" in (values or {})]
-    if chosen and (values or {}).get("data.split"):
-        raise BadConfig(f"data.{chosen[0]} and data.split cannot both be said: a split has its own")
     merged: dict[str, Any] = {}
     for name in (DEFAULT, preset) if preset else (DEFAULT,):
         recipe = preset_values(name, registry)
@@ -52,6 +49,8 @@ def configure(
     for layer in said:
         merged = overlay(merged, layer)
     if isinstance(merged.get("data"), dict) and merged["data"].get("split"):
+        if chosen := [key for key in SPLITS if f"data.{key}" in (values or {})]:
+            raise BadConfig(f"data.{chosen[0]} and data.split cannot both be said: a split has its own")
         merged["data"] = {k: v for k, v in merged["data"].items() if k not in SPLITS}
     return qualify(Config.parse(merged), registry)
 

@@ -52,7 +52,7 @@ class Step:
     def network(self, name: str) -> nn.Module:
         """Return a live network by name. Raises Incompatible when this strategy trains none of that name."""
         if name not in self.networks:
-            raise Incompatible(f"this needs a {name}, and with these options the strategy trains none")
+            raise Incompatible(f"this needs a {name}, and what the strategy trains is: {', '.join(self.networks)}")
         return self.networks[name]
 
     @property

@@ -8,13 +8,18 @@ again: finished cells are kept, a cell cut short continues from its checkpoint, 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import itertools
 import json
 import os
 import re
+import signal
 import statistics
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,10 +27,11 @@ from typing import Any, Protocol
 
 from ganzoo.component import describe
 from ganzoo.config import Config, differences
-from ganzoo.errors import BadConfig, GanzooError, Interrupted, MissingExtra, RunMismatch
+from ganzoo.errors import BadConfig, CannotWrite, CorruptFile, GanzooError, Interrupted, MissingExtra, RunMismatch
 from ganzoo.recipes import configure, parse_setting
 from ganzoo.storage import read_json, to_json, write_file, writing
 
+DECIDED = {"ssl", "ssl.name", "seed", "data.labels", "data.split", "data.split_seed"}
 PLAN, RESULTS, CELLS = "study.json", "results.json", "cells"
 
 
@@ -41,7 +47,10 @@ class Cell:
     @property
     def name(self) -> str:
         """What its run folder is called."""
-        return f"{re.sub(r'[^a-z0-9.=_-]+', '_', self.strategy)}-{self.labels}-{self.seed}"
+        safe = re.sub(r"[^a-z0-9.=_-]+", "_", self.strategy)
+        if safe != self.strategy:  # two strategies may be one with these characters replaced
+            safe += f"-{hashlib.sha256(self.strategy.encode()).hexdigest()[:6]}"
+        return f"{safe}-{self.labels}-{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -68,12 +77,14 @@ def plan(
     strategies: `name`, or `name:key=value:…` with settings of its own, as in `kplus1:ssl.gan=off`.
     labels: how many, or "all". seeds: of weights and batches, and of the split.
     values: what every cell has in common, by dotted keys. more: `preset`, `file`, `registry`, as for `configure`.
-    Raises what `configure` raises, and BadConfig for a cell that is named twice.
+    Raises what `configure` raises, and BadConfig for a cell that is named twice or says what the study decides.
     """
     cells = []
     for strategy in strategies:
-        name, *settings = strategy.split(":")
+        name, *settings = re.split(r":(?=[\w.]+=)", strategy)
         own = {"ssl": name, **dict(map(parse_setting, settings))}
+        if said := sorted(DECIDED & (own.keys() | values.keys()) - {"ssl"}) or sorted({"ssl"} & values.keys()):
+            raise BadConfig(f"a study decides {said[0]} itself: leave it out of its settings")
         for number in labels:
             for seed in seeds:
                 cell = {"data.labels": number, "data.split_seed": seed, "seed": seed}
@@ -94,6 +105,9 @@ def study(
     so a study can be extended. Raises RunMismatch when it has a cell of that name and another configuration.
     """
     folder = Path(out)
+    if not cells:
+        raise BadConfig("a study needs at least one strategy, one number of labels and one seed")
+    rehearse(folder, cells)
     every = _keep_plan(folder, cells)
     found = {cell.name: outcome for cell in every if (outcome := finished(folder / CELLS / cell.name, cell.config))}
     asked = {cell.name: cell for cell in cells}
@@ -101,12 +115,26 @@ def study(
     left = len(jobs)
     for name in asked.keys() & found.keys():
         report(asked[name], found[name], left)
-    write_results(folder, every, found)
+    shown = [cell for cell in every if cell.name in asked or cell.name in found]
+    write_results(folder, shown, found)
     for name, outcome in engine(jobs):
         found[name], left = outcome, left - 1
         report(asked[name], outcome, left)
-        write_results(folder, every, found)
+        write_results(folder, shown, found)
     return {name: found[name] for name in asked}
+
+
+def rehearse(folder: Path, cells: Sequence[Cell]) -> None:
+    """Put one cell of every strategy together, where it has none in the folder yet: what is refused is refused now."""
+    from ganzoo.assemble import assemble
+
+    for strategy, cell in {c.strategy: c for c in reversed(cells)}.items():
+        if any((folder / CELLS / c.name).exists() for c in cells if c.strategy == strategy):
+            continue
+        try:
+            assemble(cell.config)
+        except GanzooError as error:
+            raise type(error)(f"strategy {strategy}: {error}") from error
 
 
 def finished(folder: Path, config: Config) -> Outcome | None:
@@ -149,25 +177,38 @@ def processes(number: int) -> Engine:
 
     def run(jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
         threads = max(1, (os.cpu_count() or 1) // number)
-        with ProcessPoolExecutor(number, get_context("spawn"), _begin, (threads,)) as pool:
-            running = {pool.submit(run_cell, *job): name for name, job in jobs.items()}
-            try:
-                for done in as_completed(running):
+        waiting = iter(jobs.items())
+        with ProcessPoolExecutor(number, get_context("spawn"), _begin, (threads, os.getpid())) as pool:
+            running: dict[Future[Outcome], str] = {}
+            while True:
+                # No more at once than there are workers: what lies in the pool's queue would begin after an interrupt.
+                for name, job in itertools.islice(waiting, number - len(running)):
+                    running[pool.submit(run_cell, *job)] = name
+                if not running:
+                    return
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
                     fault = done.exception()
                     if isinstance(fault, Interrupted | KeyboardInterrupt):
                         raise fault
-                    yield running[done], Outcome(failed=describe(fault)) if fault else done.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                    yield running.pop(done), Outcome(failed=describe(fault)) if fault else done.result()
 
     return run
 
 
-def _begin(threads: int) -> None:
+def _begin(threads: int, parent: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
+
+    def follow() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        while True:  # the study is gone: save what is being trained, and end
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+
+    if hasattr(os, "getppid"):
+        threading.Thread(target=follow, daemon=True).start()
 
 
 def ray(address: str) -> Engine:
@@ -205,8 +246,13 @@ def ray(address: str) -> Engine:
 def _keep_plan(folder: Path, cells: Iterable[Cell]) -> list[Cell]:
     """Add cells to the plan of a folder, and return all that it has."""
     path = folder / PLAN
+    if not path.is_file() and folder.exists() and any(folder.iterdir()):
+        raise CannotWrite(f"{folder} exists and is not a study folder; choose another with --out")
     kept = read_json(path) if path.is_file() else {}
-    every = {n: Cell(**{**facts, "config": Config.parse(facts["config"])}) for n, facts in kept.items()}
+    try:
+        every = {n: Cell(**{**facts, "config": Config.parse(facts["config"])}) for n, facts in kept.items()}
+    except (TypeError, KeyError) as error:
+        raise CorruptFile(f"{path} is not the plan of a study; choose another folder with --out") from error
     for cell in cells:
         if (old := every.get(cell.name)) and (rows := differences(old.config.to_dict(), cell.config.to_dict())):
             listed = "\n  ".join(rows)

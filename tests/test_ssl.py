@@ -188,8 +188,17 @@ def test_splits_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert "is not among the 1797 usable ones" in refusal(test=split.test + 5000)
     assert "that it holds out" in refusal(test=np.append(split.test, split.train[0]))
     assert "that it holds out" in refusal(train=np.setdiff1d(split.train, split.labelled[:1]))
+    path = tmp_path / "named.safetensors"
+    path.write_bytes(split.to_bytes({"classes": '["cat", "dog"]'}))
+    with pytest.raises(BadData, match=r"its classes are \['cat', 'dog'\]"):
+        assemble(reuse(path))
     with pytest.raises(BadConfig, match=r"data\.labels and data\.split cannot both be said"):
         configure(values={"data.split": "x", "data.labels": 10})
+    (tmp_path / "c.yaml").write_text("data: {split: x}")
+    with pytest.raises(BadConfig, match=r"data\.labels and data\.split cannot both be said"):
+        configure(file=tmp_path / "c.yaml", values={"data.labels": 10})
+    with pytest.raises(BadConfig, match=r"'data\.split' cannot be ''"):
+        configure(values={"data.split": ""})
 
 
 # --- damaged images --------------------------------------------------------------------------------------------------
@@ -290,6 +299,12 @@ def test_a_number_that_nobody_else_reached_is_marked(cli: Cli) -> None:
     for name in ("margingan", "aae"):
         assert "not reproduced by third parties" in cli("info", f"ssl/{name}").output
     assert "not reproduced" not in cli("info", "ssl/kplus1").output
+
+
+def test_a_penalty_and_a_term_of_one_name_are_both_counted() -> None:
+    experiment = assemble(config("badgan", **{"ssl.entropy_weight": 5.0, "penalties.entropy.weight": 1e-4}))
+    terms = experiment.players[0].terms(experiment.step(experiment.players[0], 0, 0))
+    assert terms["entropy"] > 1 > terms["zoo/entropy"] > 0
 
 
 class Fancy(SemiSupervised):

@@ -30,13 +30,14 @@ from ganzoo_zoo.penalties.classifier import (
 )
 from ganzoo_zoo.ssl import aae, s3gan
 from ganzoo_zoo.ssl.aae import AdversarialAutoencoder
-from ganzoo_zoo.ssl.autoencoder import Autoencoder, rise
+from ganzoo_zoo.ssl.autoencoder import Autoencoder
 from ganzoo_zoo.ssl.fixmatch import FixMatch
 from ganzoo_zoo.ssl.kplus1 import KPlusOne, feature_matching
 from ganzoo_zoo.ssl.margingan import MarginGAN, inverted_cross_entropy
 from ganzoo_zoo.ssl.mdgan import ModeRegularized
 from ganzoo_zoo.ssl.pseudolabel import PseudoLabel, guess_loss
 from ganzoo_zoo.ssl.s3gan import CoTraining, turned
+from ganzoo_zoo.ssl.schedules import rise
 from ganzoo_zoo.ssl.supervised import Supervised
 from torch import Tensor, nn
 from torch.autograd import gradcheck

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -72,6 +73,39 @@ def test_a_stopped_study_says_so(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == "error: stopped; what is finished is kept, and the same command goes on\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_study_stops_its_processes(tmp_path: Path, number: int) -> None:
+    words = [w if w != "30" else "100000" for w in TWO]
+    words = [sys.executable, "-m", "ganzoo", *words, "--workers", "2", "--out", "cut"]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(list((tmp_path / "cut").glob("cells/*/metrics.jsonl"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.endswith("error: stopped; what is finished is kept, and the same command goes on\n")
+    assert len(list((tmp_path / "cut" / "cells").iterdir())) == 2  # no other cell began
+    assert len(list((tmp_path / "cut").glob("cells/*/checkpoints/0*"))) >= 2
+    deadline = time.monotonic() + 30
+    while alive(process.pid):
+        assert time.monotonic() < deadline, "a worker is left"
+        time.sleep(0.1)
+
+
+def alive(group: int) -> bool:
+    """Whether a process of a group lives."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_processes_give_the_same_table(cli: Cli, whole: dict[str, bytes], tmp_path: Path) -> None:
@@ -154,16 +188,29 @@ def test_cells_differ_in_strategy_labels_and_seed_alone() -> None:
 def test_wrong_plans_are_refused(cli: Cli) -> None:
     with pytest.raises(BadConfig, match="two cells called 'kplus1-20-0'"):
         plan(["kplus1", "kplus1"], [20], [0], {})
+    for own in ("kplus1:data.labels=3", "kplus1:seed=3", "kplus1:ssl.name=aae"):
+        with pytest.raises(BadConfig, match=r"a study decides .* itself"):
+            plan([own], [20], [0], {})
     with pytest.raises(UnknownComponent, match="did you mean 'kplus1'"):
         plan(["kplus2"], [20], [0], {})
     for words, said in (
         (["--labels", "ten"], "--labels ten: give numbers"),
         (["--labels", "10", "--seeds", "x"], "--seeds x: give how many"),
         (["--labels", "10", "--seeds", "0"], "--seeds 0: give how many"),
+        (["--labels", ","], "needs at least one strategy, one number of labels"),
+        (["--labels", "10", "--set", "data.split_seed=3"], "a study decides data.split_seed itself"),
+        (["--labels", "10", "--set", "gen=nothing"], "no generator is called 'nothing'"),
+        (["--labels", "10", "--data", "nowhere"], "strategy kplus1: there is no folder or file nowhere"),
     ):
         result = cli("study", "--ssl", "kplus1", *words, "--out", "s")
         assert result.exit_code == 1
         assert said in result.stderr
+        assert not Path("s").exists()
+    Path("s").mkdir()
+    (Path("s") / "study.json").write_text('{"a": {"x": 1}}')
+    assert "is not the plan of a study" in cli("study", "--ssl", "kplus1", "--labels", "10", "--out", "s").stderr
+    (Path("s") / "study.json").rename(Path("s") / "other.json")
+    assert "is not a study folder" in cli("study", "--ssl", "kplus1", "--labels", "10", "--out", "s").stderr
 
 
 def test_the_table_is_mean_and_sample_deviation() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import click
 
 from ganzoo.cli.model import images_argument, load_model, model_argument
+
+COLUMNS = 16
 
 
 @click.command("reconstruct")
@@ -41,6 +44,8 @@ def command(
     from ganzoo.pictures import grid, png, psnr
     from ganzoo.storage import write_file, writing
 
+    if not math.isfinite((mask or 0) + (noise or 0)):
+        raise Incompatible("--mask and --noise are finite numbers")
     if mask and noise:
         raise Incompatible("--mask and --noise are two ways to damage an image; choose one")
     out = out or Path(f"{Path(model).resolve().name}-reconstructed.png")
@@ -58,7 +63,9 @@ def command(
     rows = [whole, damaged, restored] if mask or noise else [whole, restored]
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    write_file(out, png(grid(torch.cat(rows), columns=len(whole))))
+    blank = torch.ones(-len(whole) % min(len(whole), COLUMNS), *whole.shape[1:])
+    blocks = zip(*(torch.split(torch.cat([row, blank]), COLUMNS) for row in rows), strict=True)
+    write_file(out, png(grid(torch.cat([part for block in blocks for part in block]), min(len(whole), COLUMNS))))
     before, after = psnr(damaged, whole).tolist(), psnr(restored, whole).tolist()
     if as_json:
         facts = [

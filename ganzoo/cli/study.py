@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import re
+import signal
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,6 +57,7 @@ def command(
         _list(ssl), [_number(n) for n in _list(labels)], _seeds(seeds), values, preset=preset, file=file,
         registry=installed(),
     )  # fmt: skip
+    signal.signal(signal.SIGTERM, _stop)
     engine = study.ray(ray) if ray else study.processes(workers) if workers > 1 else study.here
     try:
         found = study.study(cells, out, engine, report=(lambda *_: None) if as_json else _show)
@@ -71,8 +76,15 @@ def _show(cell: Cell, outcome: Outcome, left: int) -> None:
     click.echo(f"{cell.strategy} · {cell.labels} labels · seed {cell.seed} · {error} · {left} left")
 
 
+def _stop(number: int, frame: FrameType | None) -> None:
+    for worker in multiprocessing.active_children():
+        worker.terminate()  # which saves, and ends
+    raise KeyboardInterrupt
+
+
 def _list(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    """Divide at commas, but not within brackets, as in `a:disc.hidden=[8, 8],b`."""
+    return [word.strip() for word in re.split(r",(?![^\[\]{}]*[\]}])", text) if word.strip()]
 
 
 def _number(text: str) -> int | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +55,14 @@ class Split:
         return facts
 
     @classmethod
-    def of(cls, place: str | Path) -> Split:
-        """Read the split of a run folder, or of a file. Raises BadData or CorruptFile."""
+    def of(cls, place: str | Path, class_names: Sequence[str] | None = None) -> Split:
+        """Read the split of a run folder, or of a file. Raises CorruptFile, or BadData when its classes are others."""
         path = Path(place) / SPLIT if Path(place).is_dir() else Path(place)
         if not path.is_file():
             raise BadData(f"there is no split {path}; give a run folder, or the {SPLIT} of one")
-        cls.facts(path)
+        theirs = json.loads(cls.facts(path).get("classes", "null"))
+        if class_names is not None and theirs not in (None, list(class_names)):
+            raise BadData(f"the split is of other data: its classes are {theirs}, and not {list(class_names)}")
         return cls.load(path)
 
     def check(self, known: Labels, usable: Labels, class_names: Sequence[str], own_test: bool) -> None:

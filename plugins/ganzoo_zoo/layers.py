@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -63,6 +65,10 @@ class WeightNorm(nn.Module):
         if self.v.ndim == 2:
             return F.linear(x, weight, b)
         return F.conv2d(x, weight, b, self.stride, self.padding)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.initialised = True
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:

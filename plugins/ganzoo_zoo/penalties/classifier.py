@@ -1,4 +1,4 @@
-"""Terms for unlabelled images that make a better classifier of a discriminator; they compose with any strategy."""
+"""Further terms, for any strategy whose discriminator classifies: they make a better classifier of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from ganzoo.contracts import DiscOutput
 from ganzoo.errors import Incompatible
 from ganzoo.step import Step
+from ganzoo_zoo.ssl.heads import logits_of
 
 DISCRIMINATOR = "discriminator"
 
@@ -43,7 +44,7 @@ class Consistency:
         """Return the term for this step's unlabelled images."""
         (one,) = s.see("real")
         (two,) = s.judge(s.images("real"))
-        if s.iteration == 0 and torch.equal(one.features, two.features):
+        if s.iteration == 0 and torch.equal(two.features, s.judge(s.images("real"))[0].features):
             raise Incompatible(
                 "two passes of an image are the same through this discriminator; "
                 "choose one with dropout or noise, as with --set disc.dropout=0.2"
@@ -208,15 +209,6 @@ def pull_away(features: Tensor) -> Tensor:
     with torch.autocast(features.device.type, enabled=False):
         f = F.normalize(features)
         return ((f @ f.T).square().sum() - f.square().sum(1).square().sum()) / max(n * (n - 1), 1)
-
-
-def logits_of(out: DiscOutput) -> Tensor:
-    """Return class logits `[B, K]`. Raises Incompatible when the strategy's discriminator has none."""
-    if out.logits is None:
-        raise Incompatible(
-            "it is about classes, and this strategy's discriminator classifies nothing: try --ssl kplus1"
-        )
-    return out.logits
 
 
 @contextmanager

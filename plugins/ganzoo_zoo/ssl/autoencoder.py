@@ -12,6 +12,7 @@ from ganzoo.contracts import DiscOutput, Networks, Player, Terms, Trunk
 from ganzoo.strategy import Kit, Step
 from ganzoo_zoo.ssl.coders import Decoder
 from ganzoo_zoo.ssl.kplus1 import KPlusOne
+from ganzoo_zoo.ssl.schedules import rise
 
 
 @dataclass
@@ -64,10 +65,3 @@ class Autoencoder(KPlusOne):
         """Return Dec(trunk(x))."""
         said = cast(DiscOutput, networks["discriminator"](x))
         return cast(Tensor, networks["decoder"](said.features, said.logits))
-
-
-def rise(progress: float, start: float, end: float) -> float:
-    """Return 0 before `start`, 1 from `end` on, and a straight line between."""
-    if progress >= end or progress <= start:
-        return float(progress >= end)
-    return (progress - start) / (end - start)

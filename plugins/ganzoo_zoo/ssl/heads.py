@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ganzoo import ImageShape
 from ganzoo.contracts import DiscOutput
 from ganzoo.critic import last_layer
+from ganzoo.errors import Incompatible
 from ganzoo.step import Step
 
 
@@ -25,8 +26,9 @@ class ClassHead(nn.Module):
 
 
 def logits_of(out: DiscOutput) -> Tensor:
-    """Return the class logits `[B, K]` of a discriminator that has them."""
-    assert out.logits is not None
+    """Return class logits `[B, K]`. Raises Incompatible when the discriminator has none."""
+    if out.logits is None:
+        raise Incompatible("this is about classes, and the strategy's discriminator tells none apart: try --ssl kplus1")
     return out.logits
 
 

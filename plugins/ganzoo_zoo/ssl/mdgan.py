@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch.nn.functional as F
@@ -41,8 +41,7 @@ class ModeRegularized(KPlusOne):
     def players(self) -> list[Player]:
         """Return K+1's players; the encoder moves with the generator."""
         return [
-            Player("generator", ("generator", "encoder"), p.terms) if p.name == "generator" else p
-            for p in super().players()
+            replace(p, networks=("generator", "encoder")) if p.name == "generator" else p for p in super().players()
         ]
 
     def generator(self, s: Step) -> Terms:
@@ -60,4 +59,4 @@ class ModeRegularized(KPlusOne):
         if not self.gan:
             return None
         y = soft_classes(networks["generator"], cast(DiscOutput, networks["discriminator"](x)).logits)
-        return cast(Tensor, networks["generator"](networks["encoder"](x), y))
+        return cast(Tensor, networks["generator"](networks["encoder"](x), y)).float()

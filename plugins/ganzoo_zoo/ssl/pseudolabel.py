@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ganzoo.contracts import Terms
 from ganzoo.strategy import Step
-from ganzoo_zoo.ssl.autoencoder import rise
 from ganzoo_zoo.ssl.heads import logits_of
 from ganzoo_zoo.ssl.kplus1 import KPlusOne
+from ganzoo_zoo.ssl.schedules import rise
 
 
 @dataclass
