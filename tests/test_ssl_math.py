@@ -176,11 +176,11 @@ def gradients(value: Tensor, of: list[Any]) -> list[Tensor]:
     return list(torch.autograd.grad(value, of, retain_graph=True, materialize_grads=True))
 
 
-def close(got: Any, wanted: Any, tolerance: float = 1e-9) -> None:
+def assert_close(got: Any, wanted: Any, tolerance: float = 1e-9) -> None:
     torch.testing.assert_close(got, wanted, rtol=tolerance, atol=tolerance)
 
 
-def agree(got: Terms, wanted: Terms, networks: Networks) -> None:
+def assert_agree(got: Terms, wanted: Terms, networks: Networks) -> None:
     """Assert that terms are the same, and each one's gradient for every weight that moves; the others are frozen."""
     assert got.keys() == wanted.keys()
     moving = [p for p in parameters(networks) if p.requires_grad]
@@ -192,7 +192,7 @@ def agree(got: Terms, wanted: Terms, networks: Networks) -> None:
     total, naive = torch.stack([*got.values()]).sum(), torch.stack([*wanted.values()]).sum()
     assert any(bool(g.any()) for g in gradients(total, moving))
     for one, two in zip(gradients(total, moving), gradients(naive, moving), strict=True):
-        close(one, two, 1e-8)
+        assert_close(one, two, 1e-8)
 
 
 # --- what a paper says, naively -----------------------------------------------------------------------------------
@@ -277,9 +277,11 @@ def test_kplus1_is_the_softmax_with_a_fake_class_of_logit_0() -> None:
         probabilities(torch.cat([logits(critic, s.images(n)), torch.zeros(UNLABELLED, 1)], 1)) for n in ("real", "fake")
     )
     log_real = real[:, :CLASSES].sum(1).log().mean()
-    agree({"adversarial": terms["adversarial"]}, {"adversarial": -log_real - fake[:, CLASSES].log().mean()}, networks)
+    assert_agree(
+        {"adversarial": terms["adversarial"]}, {"adversarial": -log_real - fake[:, CLASSES].log().mean()}, networks
+    )
     z = logits(critic, s.images("real")).exp().sum(1)
-    close(real[:, CLASSES], 1 - z / (z + 1))
+    assert_close(real[:, CLASSES], 1 - z / (z + 1))
 
 
 @pytest.mark.parametrize("distance", ["l1", "l2"])
@@ -287,10 +289,10 @@ def test_feature_matching(distance: str) -> None:
     real, fake = torch.randn(4, 5, requires_grad=True), torch.randn(7, 5, requires_grad=True)
     difference = [sum(fake[:, j]) / 7 - sum(real[:, j]) / 4 for j in range(5)]
     value = feature_matching(real, fake, distance)
-    close(value, sum(d**2 if distance == "l2" else abs(d) for d in difference) / 5)
+    assert_close(value, sum(d**2 if distance == "l2" else abs(d) for d in difference) / 5)
     to_real, to_fake = gradients(value, [real, fake])
     slope = torch.stack([2 * d if distance == "l2" else d.sign() for d in difference])
-    close(to_fake, (slope / 5 / 7).detach().expand(7, 5))
+    assert_close(to_fake, (slope / 5 / 7).detach().expand(7, 5))
     assert not to_real.any()
     assert gradcheck(lambda f: feature_matching(real, f, distance), fake)
 
@@ -307,31 +309,31 @@ def test_guess_loss_counts_the_sure_and_divides_by_all(threshold: float, counted
     assert len(sure) == counted
     q, label = probabilities(learning), [0, 1, 2, 1]
     value = guess_loss(learning, guesses, threshold)
-    close(value, torch.stack([torch.zeros(()), *(-q[i, label[i]].log() for i in sure)]).sum() / 4)
+    assert_close(value, torch.stack([torch.zeros(()), *(-q[i, label[i]].log() for i in sure)]).sum() / 4)
     to_learning, to_guesses = gradients(value, [learning, guesses])
     slope = torch.stack([(q[i] - one_hot(torch.tensor(label))[i]) / 4 * (i in sure) for i in range(4)])
-    close(to_learning, slope.detach())
+    assert_close(to_learning, slope.detach())
     assert not to_guesses.any()
 
 
 def test_guess_loss_at_the_threshold_counts() -> None:
     even = torch.zeros(1, 2)  # p = ½ exactly
-    close(guess_loss(even, even, 0.5), torch.tensor(math.log(2)))
-    close(guess_loss(even, even, 0.5 + 1e-12), torch.tensor(0.0))
+    assert_close(guess_loss(even, even, 0.5), torch.tensor(math.log(2)))
+    assert_close(guess_loss(even, even, 0.5 + 1e-12), torch.tensor(0.0))
 
 
 def test_own_guesses_push_through_the_learning_side_alone() -> None:
     scores = torch.randn(4, CLASSES, requires_grad=True)
     (slope,) = gradients(guess_loss(scores, scores), [scores])
-    close(slope, ((probabilities(scores) - one_hot(guessed(scores))) / 4).detach())
+    assert_close(slope, ((probabilities(scores) - one_hot(guessed(scores))) / 4).detach())
 
 
 def test_inverted_cross_entropy() -> None:
     scores = (torch.randn(6, CLASSES) * 3).requires_grad_()
     p = probabilities(scores).max(1).values
     value, naive = inverted_cross_entropy(scores), -(1 - p).log().mean()
-    close(value, naive)
-    close(gradients(value, [scores])[0], gradients(naive, [scores])[0])
+    assert_close(value, naive)
+    assert_close(gradients(value, [scores])[0], gradients(naive, [scores])[0])
     assert gradcheck(inverted_cross_entropy, scores)
 
 
@@ -339,8 +341,8 @@ def test_inverted_cross_entropy() -> None:
 def test_inverted_cross_entropy_is_finite_where_the_guess_is_sure(sure: float) -> None:
     scores = torch.tensor([[sure, 0, 0]], dtype=F32, requires_grad=True)
     value = inverted_cross_entropy(scores)
-    close(value.double(), torch.tensor(sure - math.log(2)), 1e-6)
-    close(gradients(value, [scores])[0], torch.tensor([[1, -0.5, -0.5]], dtype=F32), 1e-6)
+    assert_close(value.double(), torch.tensor(sure - math.log(2)), 1e-6)
+    assert_close(gradients(value, [scores])[0], torch.tensor([[1, -0.5, -0.5]], dtype=F32), 1e-6)
 
 
 # --- pure functions: classifier penalties -------------------------------------------------------------------------
@@ -348,11 +350,11 @@ def test_inverted_cross_entropy_is_finite_where_the_guess_is_sure(sure: float) -
 
 def test_entropy() -> None:
     scores = torch.randn(5, CLASSES, requires_grad=True)
-    close(entropy(scores), mean_entropy(scores))
+    assert_close(entropy(scores), mean_entropy(scores))
     assert gradcheck(entropy, scores)
     p, own = probabilities(scores), torch.stack([mean_entropy(row[None]) for row in scores])
-    close(gradients(entropy(scores), [scores])[0], (-p * (p.log() + own[:, None]) / 5).detach())
-    close(entropy(torch.zeros(2, 10)), torch.tensor(math.log(10)))
+    assert_close(gradients(entropy(scores), [scores])[0], (-p * (p.log() + own[:, None]) / 5).detach())
+    assert_close(entropy(torch.zeros(2, 10)), torch.tensor(math.log(10)))
 
 
 def test_entropy_of_the_sure_is_0_in_fp32() -> None:
@@ -364,11 +366,11 @@ def test_entropy_of_the_sure_is_0_in_fp32() -> None:
 def test_pull_away_is_the_mean_squared_cosine_of_pairs() -> None:
     f = torch.randn(5, 4, requires_grad=True)
     value, naive = pull_away(f), squared_cosines(f)
-    close(value, naive)
-    close(gradients(value, [f])[0], gradients(naive, [f])[0])
+    assert_close(value, naive)
+    assert_close(gradients(value, [f])[0], gradients(naive, [f])[0])
     assert gradcheck(pull_away, f)
-    close(pull_away(torch.eye(3)), torch.tensor(0.0))
-    close(pull_away(torch.tensor([[1.0, 2], [-2, -4], [3, 6]])), torch.tensor(1.0))
+    assert_close(pull_away(torch.eye(3)), torch.tensor(0.0))
+    assert_close(pull_away(torch.tensor([[1.0, 2], [-2, -4], [3, 6]])), torch.tensor(1.0))
     assert pull_away(torch.rand(1, 4)) == 0
 
 
@@ -384,26 +386,28 @@ def test_two_pass(margin: float) -> None:
     kept = [row - margin for row in rows if row > margin]
     assert (0 < len(kept) < 6) == (margin > 0)
     value, naive = two_pass(one, two, 0.4, 0.05, margin), torch.stack(kept).sum() / 6
-    close(value, naive)
+    assert_close(value, naive)
     for got, wanted in zip(gradients(value, leaves), gradients(naive, leaves), strict=True):
-        close(got, wanted)
+        assert_close(got, wanted)
 
 
 def test_divergence() -> None:
     p, scores = probabilities(torch.randn(4, CLASSES)), torch.randn(4, CLASSES, requires_grad=True)
     value, naive = divergence(p.log(), scores), kl(p, probabilities(scores))
-    close(value, naive)
-    close(gradients(value, [scores])[0], ((probabilities(scores) - p) / 4).detach())  # of KL(p ‖ q) for the logits of q
-    close(divergence(probabilities(scores).log().detach(), scores), torch.tensor(0.0))
+    assert_close(value, naive)
+    assert_close(
+        gradients(value, [scores])[0], ((probabilities(scores) - p) / 4).detach()
+    )  # of KL(p ‖ q) for the logits of q
+    assert_close(divergence(probabilities(scores).log().detach(), scores), torch.tensor(0.0))
     assert gradcheck(lambda x: divergence(p.log(), x), scores)
 
 
 def test_unit() -> None:
     x = torch.randn(3, 2, SIDE, SIDE)
     naive = torch.stack([row / math.sqrt(sum(v * v for v in row.flatten().tolist())) for row in x])
-    close(unit(x), naive)
+    assert_close(unit(x), naive)
     vanishing = torch.full((1, 1, 2, 2), 1e-30, dtype=F32)  # its square is 0 in fp32
-    close(unit(vanishing), torch.full((1, 1, 2, 2), 0.5, dtype=F32))
+    assert_close(unit(vanishing), torch.full((1, 1, 2, 2), 0.5, dtype=F32))
     assert not unit(torch.zeros(1, 1, 2, 2)).any()
 
 
@@ -431,15 +435,15 @@ def test_local_smoothness_of_a_linear_classifier(powers: int) -> None:
     model, x, direction = Softmax(), torch.randn(4, 1, SIDE, SIDE), torch.randn(4, 1, SIDE, SIDE)
     value = local_smoothness(model, x, direction, 2.5, 1e-6, powers)
     r = model.asked[-1] - x
-    close(r.flatten(1).norm(dim=1), torch.full((4,), 2.5))
+    assert_close(r.flatten(1).norm(dim=1), torch.full((4,), 2.5))
     towards = direction
     for _ in range(powers):
         towards = model.curved(x, unit(towards))
-    close(r, 2.5 * unit(towards), 1e-4)
+    assert_close(r, 2.5 * unit(towards), 1e-4)
     q = probabilities((x + r).flatten(1) @ model.w.T)
     p = probabilities(x.flatten(1) @ model.w.T).detach()  # p(x) is taken as given
-    close(value, kl(p, q))
-    close(gradients(value, [model.w])[0], (q - p).T @ (x + r).flatten(1) / 4)
+    assert_close(value, kl(p, q))
+    assert_close(gradients(value, [model.w])[0], (q - p).T @ (x + r).flatten(1) / 4)
     assert len(model.asked) == powers + 2
 
 
@@ -450,7 +454,7 @@ def test_the_power_iteration_ends_in_the_direction_of_greatest_change() -> None:
     for image, found in zip(x.flatten(1), r, strict=True):
         p = probabilities(image[None] @ model.w.T)[0]
         hessian = (model.w.T @ (torch.diag(p) - torch.outer(p, p)) @ model.w).detach()
-        close((found @ torch.linalg.eigh(hessian).eigenvectors[:, -1]).abs(), torch.tensor(1.0), 1e-5)
+        assert_close((found @ torch.linalg.eigh(hessian).eigenvectors[:, -1]).abs(), torch.tensor(1.0), 1e-5)
 
 
 def test_local_smoothness_in_fp32_finds_the_direction_with_a_finite_difference_of_a_thousandth() -> None:
@@ -497,7 +501,7 @@ def test_turned_turns_each_image_by_its_quarters() -> None:
         a, b = source[int(quarters[n])](i, j)
         assert value[n, c, i, j] == x[n, c, a, b]
     weight = torch.randn_like(x)
-    close(gradients((value * weight).sum(), [x])[0], turned(weight, (4 - quarters) % 4))
+    assert_close(gradients((value * weight).sum(), [x])[0], turned(weight, (4 - quarters) % 4))
 
 
 # --- pure functions: Triple-GAN and BadGAN, packages of their own ---------------------------------------------------
@@ -522,10 +526,10 @@ def test_triplegan_balance() -> None:
     triple = pytest.importorskip("ganzoo_triplegan.strategy")
     scores = torch.randn(6, CLASSES, requires_grad=True)
     mean = [sum(probabilities(scores)[:, k]) / 6 for k in range(CLASSES)]
-    close(triple.imbalance(scores), -sum(m.log() for m in mean) / CLASSES)
+    assert_close(triple.imbalance(scores), -sum(m.log() for m in mean) / CLASSES)
     assert gradcheck(triple.imbalance, scores)
     even = torch.eye(CLASSES) * 50  # sure, and each class as often as another: the least there is
-    close(triple.imbalance(even), torch.tensor(math.log(CLASSES)))
+    assert_close(triple.imbalance(even), torch.tensor(math.log(CLASSES)))
 
 
 @pytest.mark.parametrize(
@@ -555,12 +559,12 @@ def test_badgan_bound_is_a_gaussian_likelihood() -> None:
     bad = pytest.importorskip("ganzoo_badgan.strategy")
     code, z = torch.randn(4, 2 * LATENT, requires_grad=True), torch.randn(4, LATENT, requires_grad=True)
     value = bad.negative_entropy_bound(code, z)
-    close(value, naive_bound(code, z))
+    assert_close(value, naive_bound(code, z))
     likelihood = torch.distributions.Normal(code[:, :LATENT], code[:, LATENT:].exp()).log_prob(z).sum(1).mean()
-    close(value, -likelihood - LATENT * math.log(2 * math.pi) / 2)
+    assert_close(value, -likelihood - LATENT * math.log(2 * math.pi) / 2)
     mean, deviation = code.detach()[:, :LATENT], code.detach()[:, LATENT:].exp()
     score = (z.detach() - mean) / deviation
-    close(gradients(value, [code])[0], torch.cat([-score / deviation, 1 - score**2], 1) / 4)
+    assert_close(gradients(value, [code])[0], torch.cat([-score / deviation, 1 - score**2], 1) / 4)
     assert gradcheck(bad.negative_entropy_bound, (code, z))
 
 
@@ -601,10 +605,10 @@ def test_kplus1(options: dict[str, Any], conditional: bool) -> None:
     strategy = KPlusOne(**options)
     networks = build(strategy, conditional)
     s, terms = move(strategy, "discriminator", networks)
-    agree(terms, kplus1_discriminator(s, strategy), networks)
+    assert_agree(terms, kplus1_discriminator(s, strategy), networks)
     s, terms = move(strategy, "generator", networks)
     assert (s.y is not None) == conditional
-    agree(terms, kplus1_generator(s, strategy), networks)
+    assert_agree(terms, kplus1_generator(s, strategy), networks)
 
 
 def test_real_images_are_seen_without_a_gradient_while_the_discriminator_stands_still() -> None:
@@ -622,10 +626,10 @@ def test_kplus1_with_a_loss_that_compares() -> None:
     critic = networks["discriminator"]
     s, terms = move(strategy, "discriminator", networks, loss=RELATIVISTIC)
     lead = realness(critic, s.batch.view("weak")) - realness(critic, s.images("fake"))
-    agree({"a": terms["adversarial"]}, {"a": 0.5 * said_real(lead)}, networks)
+    assert_agree({"a": terms["adversarial"]}, {"a": 0.5 * said_real(lead)}, networks)
     s, terms = move(strategy, "generator", networks, loss=RELATIVISTIC)
     lead = realness(critic, s.batch.view("weak")) - realness(critic, s.images("fake"))
-    agree({"a": terms["adversarial"]}, {"a": said_real(-lead)}, networks)
+    assert_agree({"a": terms["adversarial"]}, {"a": said_real(-lead)}, networks)
 
 
 def test_kplus1_leaves_out_the_terms_of_no_weight() -> None:
@@ -651,7 +655,7 @@ def test_kplus1_with_batch_statistics_normalises_fakes_alone() -> None:
         "label": cross_entropy(together[:LABELLED], s.batch.labels),
         "adversarial": 0.5 * (said_real(real) + said_fake(fake.exp().sum(1).log())),
     }
-    agree(terms, wanted, networks)
+    assert_agree(terms, wanted, networks)
 
 
 def decoded(s: Step) -> Tensor:
@@ -680,9 +684,9 @@ def test_autoencoder(pretrain: float, ramp: float, progress: float, weight: floa
     networks = build(strategy, conditional)
     s, terms = move(strategy, "discriminator", networks, progress=progress)
     error = square_error(decoded(s), s.batch.view("weak"))
-    agree(terms, kplus1_discriminator(s, strategy) | {"reconstruction": 0.3 * weight * error}, networks)
+    assert_agree(terms, kplus1_discriminator(s, strategy) | {"reconstruction": 0.3 * weight * error}, networks)
     s, terms = move(strategy, "generator", networks, progress=progress)
-    agree(terms, kplus1_generator(s, strategy), networks)
+    assert_agree(terms, kplus1_generator(s, strategy), networks)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.19])
@@ -690,7 +694,7 @@ def test_autoencoder_alone_at_first(progress: float) -> None:
     strategy = Autoencoder(reconstruction_weight=0.3, pretrain=0.2)
     networks = build(strategy)
     s, terms = move(strategy, "discriminator", networks, progress=progress)
-    agree(terms, {"reconstruction": square_error(decoded(s), s.batch.view("weak"))}, networks)
+    assert_agree(terms, {"reconstruction": square_error(decoded(s), s.batch.view("weak"))}, networks)
     assert all(p.requires_grad for p in networks["decoder"].parameters())
     assert not move(strategy, "generator", networks, progress=progress)[1]
 
@@ -699,7 +703,7 @@ def test_autoencoder_reconstructs() -> None:
     strategy = Autoencoder()
     networks = build(strategy, conditional=True)
     s, _ = move(strategy, "discriminator", networks)
-    close(strategy.reconstruct(networks, s.batch.view("weak")), decoded(s))
+    assert_close(strategy.reconstruct(networks, s.batch.view("weak")), decoded(s))
 
 
 @pytest.mark.parametrize("conditional", [False, True])
@@ -707,7 +711,7 @@ def test_mdgan(conditional: bool) -> None:
     strategy = ModeRegularized(reconstruction_weight=0.6, mode_weight=0.3, adversarial_weight=0.9)
     networks = build(strategy, conditional)
     s, terms = move(strategy, "discriminator", networks)
-    agree(terms, kplus1_discriminator(s, strategy), networks)
+    assert_agree(terms, kplus1_discriminator(s, strategy), networks)
     s, terms = move(strategy, "generator", networks)
     critic, encoder, x = networks["discriminator"], networks["encoder"], s.batch.view("weak")
     code = linear(encoder.code, torch.tanh(linear(encoder.trunk.layer, x.flatten(1))))
@@ -716,9 +720,9 @@ def test_mdgan(conditional: bool) -> None:
         "reconstruction": 0.6 * square_error(x, again),
         "mode": -0.3 * sigmoid(realness(critic, again)).log().mean(),
     }
-    agree(terms, kplus1_generator(s, strategy) | wanted, networks)
+    assert_agree(terms, kplus1_generator(s, strategy) | wanted, networks)
     assert all(p.requires_grad for p in encoder.parameters())
-    close(strategy.reconstruct(networks, x), again)
+    assert_close(strategy.reconstruct(networks, x), again)
 
 
 def test_mdgan_compares_modes_with_real_images() -> None:
@@ -727,7 +731,7 @@ def test_mdgan_compares_modes_with_real_images() -> None:
     s, terms = move(strategy, "generator", networks, loss=RELATIVISTIC)
     critic, x = networks["discriminator"], s.batch.view("weak")
     again = networks["generator"](networks["encoder"](x))
-    agree({"m": terms["mode"]}, {"m": 0.2 * said_real(realness(critic, again) - realness(critic, x))}, networks)
+    assert_agree({"m": terms["mode"]}, {"m": 0.2 * said_real(realness(critic, again) - realness(critic, x))}, networks)
 
 
 def halfway(surest: Tensor) -> float:
@@ -748,9 +752,9 @@ def test_pseudolabel(progress: float, alpha: float, some: bool) -> None:
     kept = [-p.log() for p in surest if p >= strategy.threshold]
     assert len(kept) == (3 if some else UNLABELLED)
     guess = torch.stack(kept).sum() / UNLABELLED
-    agree(terms, kplus1_discriminator(s, strategy) | {"guess": alpha * guess}, networks)
+    assert_agree(terms, kplus1_discriminator(s, strategy) | {"guess": alpha * guess}, networks)
     s, terms = move(strategy, "generator", networks, progress=progress)
-    agree(terms, kplus1_generator(s, strategy), networks)
+    assert_agree(terms, kplus1_generator(s, strategy), networks)
 
 
 @pytest.mark.parametrize("gan", [True, False])
@@ -771,7 +775,7 @@ def test_fixmatch_learns_strong_views_from_guesses_of_weak_ones(teacher: bool, g
     assert len(kept) == 3
     wanted = {"guess": 0.8 * torch.stack(kept).sum() / UNLABELLED}
     wanted |= kplus1_discriminator(s, strategy) if gan else {"label": naive_label(s)}
-    agree(terms, wanted, networks)
+    assert_agree(terms, wanted, networks)
     taught = torch.autograd.grad(terms["guess"], parameters(averaged), allow_unused=True)
     assert all(g is None for g in taught)
 
@@ -806,16 +810,16 @@ def test_aae(loss: AdversarialLoss, monkeypatch: pytest.MonkeyPatch) -> None:
     s, terms = move(strategy, "autoencoder", networks, loss=loss)
     y, z = codes(networks, x)
     again = networks["generator"](z, probabilities(y))
-    agree(terms, {"reconstruction": square_error(again, x)}, networks)
+    assert_agree(terms, {"reconstruction": square_error(again, x)}, networks)
     assert {n for n, m in networks.items() if next(m.parameters()).requires_grad} == {"encoder", "generator"}
-    close(strategy.reconstruct(networks, x), again)
+    assert_close(strategy.reconstruct(networks, x), again)
 
     s, terms = move(strategy, "discriminator", networks, loss=loss)
     wanted = {}
     for name, real, fake in zip(aae.PRIORS, drawn.pop(), (probabilities(y), z), strict=True):
         real, fake = (naive_critic_of_codes(networks[name], c) for c in (real, fake))
         wanted[name] = said_real(real - fake) if loss.relativistic else said_real(real) + said_fake(fake)
-    agree(terms, wanted, networks)
+    assert_agree(terms, wanted, networks)
 
     s, terms = move(strategy, "encoder", networks, loss=loss)
     wanted = {"label": 0.7 * cross_entropy(codes(networks, s.batch.labelled)[0], s.batch.labels)}
@@ -823,8 +827,8 @@ def test_aae(loss: AdversarialLoss, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, real, fake in zip(aae.PRIORS, drawn.pop(), (probabilities(y), z), strict=True):
         real, fake = (naive_critic_of_codes(networks[name], c) for c in (real, fake))
         wanted[name] = 0.4 * said_real(fake - real if loss.relativistic else fake)
-    agree(terms, wanted, networks)
-    close(strategy.classify(networks, x), y)
+    assert_agree(terms, wanted, networks)
+    assert_close(strategy.classify(networks, x), y)
 
 
 def test_aae_discriminators_teach_the_encoder_nothing() -> None:
@@ -862,7 +866,7 @@ def test_margingan(conditional: bool) -> None:
 
     s, terms = move(strategy, "discriminator", networks)
     real, fake = plain(critic, s.batch.view("weak")), plain(critic, s.images("fake"))
-    agree(terms, {"adversarial": said_real(real) + said_fake(fake)}, networks)
+    assert_agree(terms, {"adversarial": said_real(real) + said_fake(fake)}, networks)
 
     s, terms = move(strategy, "classifier", networks)
     scores, of_fakes = logits(classifier, s.batch.view("weak")), logits(classifier, s.images("fake"))
@@ -871,17 +875,17 @@ def test_margingan(conditional: bool) -> None:
         "guess": 0.3 * cross_entropy(scores, guessed(scores)),
         "margin": -0.2 * (1 - probabilities(of_fakes).max(1).values).log().mean(),
     }
-    agree(terms, wanted, networks)
+    assert_agree(terms, wanted, networks)
 
     s, terms = move(strategy, "generator", networks)
     fakes = networks["generator"](s.z, s.y)
     scores = logits(classifier, fakes)
-    agree(
+    assert_agree(
         terms,
         {"adversarial": said_real(plain(critic, fakes)), "class": 0.6 * cross_entropy(scores, guessed(scores))},
         networks,
     )
-    close(strategy.classify(networks, fakes), scores)
+    assert_close(strategy.classify(networks, fakes), scores)
 
 
 # --- strategies: S3GAN ----------------------------------------------------------------------------------------------
@@ -913,10 +917,10 @@ def test_s3gan_projects_true_and_guessed_classes(share: float) -> None:
         "adversarial": (1 - share) * said_real(real) + share * said_real(labelled) + said_fake(fake),
         "label": 0.7 * naive_label(s),
     }
-    agree(terms, wanted, networks)
+    assert_agree(terms, wanted, networks)
     s, terms = move(strategy, "generator", networks)
     fakes = networks["generator"](s.z, s.y)
-    agree(terms, {"adversarial": said_real(projection(critic, fakes, s.y))}, networks)
+    assert_agree(terms, {"adversarial": said_real(projection(critic, fakes, s.y))}, networks)
 
 
 def test_s3gan_guesses_carry_no_gradient_to_the_class_layer() -> None:
@@ -932,10 +936,10 @@ def test_s3gan_projects_each_image_by_what_is_known_of_it() -> None:
     critic: Any = networks["discriminator"]
     x = Images().view("weak")
     guess = guessed(logits(critic, x))
-    close(critic(x).adv, projection(critic, x, guess))
+    assert_close(critic(x).adv, projection(critic, x, guess))
     y = (guess + 1) % CLASSES
     some = torch.where(torch.arange(len(x)) % 2 == 0, y, -1)
-    close(critic(x, some).adv, projection(critic, x, torch.where(some < 0, guess, y)))
+    assert_close(critic(x, some).adv, projection(critic, x, torch.where(some < 0, guess, y)))
 
 
 def test_s3gan_rotations(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -955,11 +959,11 @@ def test_s3gan_rotations(monkeypatch: pytest.MonkeyPatch) -> None:
 
     s, terms = move(strategy, "discriminator", networks)
     assert terms.keys() == {"adversarial", "rotation", "label"}
-    agree({"rotation": terms["rotation"]}, {"rotation": 0.5 * wanted(s.batch.view("weak"))}, networks)
+    assert_agree({"rotation": terms["rotation"]}, {"rotation": 0.5 * wanted(s.batch.view("weak"))}, networks)
     s, terms = move(strategy, "generator", networks)
     fakes = networks["generator"](s.z, s.y)
     got = {"rotation": terms["rotation"]}
-    agree(got, {"rotation": 0.2 * wanted(fakes)}, networks)
+    assert_agree(got, {"rotation": 0.2 * wanted(fakes)}, networks)
     assert not any(p.requires_grad for p in critic.parameters())
 
 
@@ -982,13 +986,13 @@ def test_triplegan() -> None:
     true = 0.3 * said_real(labelled) + 0.7 * said_real(positive)
     assert terms.keys() == {"generated", "classified"}
     wanted = {"generated": 0.5 * (true + said_fake(fake)), "classified": 0.5 * (true + said_fake(negative))}
-    agree(terms, wanted, networks)
+    assert_agree(terms, wanted, networks)
     whole = true + 0.5 * said_fake(fake) + 0.5 * said_fake(negative)  # eq. 3 with α = ½
-    close(terms["generated"] + terms["classified"], whole)
+    assert_close(terms["generated"] + terms["classified"], whole)
 
     s, terms = move(strategy, "generator", networks)
     fakes = networks["generator"](s.z, s.y)
-    agree(terms, {"adversarial": 0.5 * said_real(projection(critic, fakes, s.y))}, networks)
+    assert_agree(terms, {"adversarial": 0.5 * said_real(projection(critic, fakes, s.y))}, networks)
 
     for progress in (0.29, 0.3):
         s, terms = move(strategy, "classifier", networks, progress=progress)
@@ -1003,7 +1007,7 @@ def test_triplegan() -> None:
         }
         if progress >= 0.3:
             wanted["generated"] = 0.1 * cross_entropy(logits(classifier, s.images("fake")), s.y)
-        agree(terms, wanted, networks)
+        assert_agree(terms, wanted, networks)
 
 
 @pytest.mark.parametrize("gan", [True, False])
@@ -1018,7 +1022,7 @@ def test_triplegan_with_two_passes(progress: float, factor: float, gan: bool) ->
     classifier: Any = networks["classifier"]
     f = features(classifier, s.batch.view("weak"))
     one, two = (probabilities(linear(classifier.head.classes, f * scale)) for scale in (1, 1.1))
-    agree({"t": terms["two_pass"]}, {"t": 100 * factor * square_error(one, two)}, networks)
+    assert_agree({"t": terms["two_pass"]}, {"t": 100 * factor * square_error(one, two)}, networks)
     assert terms.keys() == {"label", "two_pass"} | ({"generated"} if gan and progress >= 0.3 else set())
 
 
@@ -1038,10 +1042,10 @@ def test_a_pair_head_without_classes_is_about_images() -> None:
     triple = pytest.importorskip("ganzoo_triplegan.strategy")
     critic: Any = build(triple.TripleGAN(), conditional=True)["discriminator"]
     x = Images().view("weak")
-    close(critic(x).adv, plain(critic, x))
+    assert_close(critic(x).adv, plain(critic, x))
     y = torch.tensor([0, -1, 2, -1, 1, 1])
     wanted = torch.where(y < 0, plain(critic, x), projection(critic, x, y.clamp_min(0)))
-    close(critic(x, y).adv, wanted)
+    assert_close(critic(x, y).adv, wanted)
 
 
 # --- strategies: BadGAN ---------------------------------------------------------------------------------------------
@@ -1061,7 +1065,7 @@ def test_badgan(options: dict[str, float]) -> None:
     wanted = kplus1_discriminator(s, strategy)
     if "entropy_weight" in options:
         wanted["entropy"] = 0.1 * mean_entropy(logits(networks["discriminator"], s.batch.view("weak")))
-    agree(terms, wanted, networks)
+    assert_agree(terms, wanted, networks)
 
     s, terms = move(strategy, "generator", networks)
     fakes = networks["generator"](s.z)
@@ -1074,7 +1078,7 @@ def test_badgan(options: dict[str, float]) -> None:
         code = linear(encoder.code, torch.tanh(linear(encoder.trunk.layer, fakes.flatten(1))))
         wanted["vi"] = 1e-2 * naive_bound(code, s.z)
         assert all(p.requires_grad for p in encoder.parameters())
-    agree(terms, wanted, networks)
+    assert_agree(terms, wanted, networks)
 
 
 # --- strategies without the GAN -------------------------------------------------------------------------------------
@@ -1126,8 +1130,8 @@ def test_without_the_gan_a_classifier_is_left(
     assert player.name == networks[0]
     s, got = move(strategy, player.name, built)
     wanted = without_gan(s, networks[0])
-    agree(got, {name: wanted[name] for name in terms}, built)
-    close(strategy.classify(built, s.batch.labelled), logits(built[networks[0]], s.batch.labelled))
+    assert_agree(got, {name: wanted[name] for name in terms}, built)
+    assert_close(strategy.classify(built, s.batch.labelled), logits(built[networks[0]], s.batch.labelled))
 
 
 def test_without_the_gan_an_adversarial_autoencoder_is_an_encoder() -> None:
@@ -1136,8 +1140,8 @@ def test_without_the_gan_an_adversarial_autoencoder_is_an_encoder() -> None:
     assert list(networks) == ["encoder"]
     (player,) = strategy.players()
     s, terms = move(strategy, player.name, networks)
-    agree(terms, {"label": cross_entropy(codes(networks, s.batch.labelled)[0], s.batch.labels)}, networks)
-    close(strategy.classify(networks, s.batch.labelled), codes(networks, s.batch.labelled)[0])
+    assert_agree(terms, {"label": cross_entropy(codes(networks, s.batch.labelled)[0], s.batch.labels)}, networks)
+    assert_close(strategy.classify(networks, s.batch.labelled), codes(networks, s.batch.labelled)[0])
     assert strategy.reconstruct(networks, s.batch.labelled) is None
 
 
@@ -1156,13 +1160,13 @@ def penalised(penalty: Any, trunk: Callable[[], nn.Module] = Trunk, **options: A
 def test_entropy_penalty() -> None:
     s, value = penalised(Entropy(weight=0.4))
     wanted = 0.4 * mean_entropy(logits(s.critic, s.batch.view("weak")))
-    agree({"p": value}, {"p": wanted}, {**s.networks})
+    assert_agree({"p": value}, {"p": wanted}, {**s.networks})
 
 
 def test_pull_away_penalty() -> None:
     s, value = penalised(PullAway(weight=0.4))
     wanted = 0.4 * squared_cosines(features(s.critic, s.networks["generator"](s.z)))
-    agree({"p": value}, {"p": wanted}, {**s.networks})
+    assert_agree({"p": value}, {"p": wanted}, {**s.networks})
 
 
 def test_consistency_penalty_compares_two_passes() -> None:
@@ -1170,7 +1174,7 @@ def test_consistency_penalty_compares_two_passes() -> None:
     f = features(s.critic, s.batch.view("weak"))
     one, two = (probabilities(linear(s.critic.head.classes, f * scale)) for scale in (1, 1.1))
     wanted = 0.4 * square_error(one, two) + 0.2 * square_error(f, 1.1 * f)
-    agree({"p": value}, {"p": wanted}, {**s.networks})
+    assert_agree({"p": value}, {"p": wanted}, {**s.networks})
 
 
 def test_consistency_penalty_wants_passes_that_differ() -> None:
@@ -1188,7 +1192,7 @@ def test_manifold_penalty(same_noise: bool) -> None:
     here, there = (s.networks["generator"](z).detach() for z in (s.z, s.z + 0.3 * delta))
     difference = logits(s.critic, here + noise[0]) - logits(s.critic, there + noise[0 if same_noise else 1])
     wanted = 0.4 * sum((d**2).sum() for d in difference) / UNLABELLED
-    agree({"p": value}, {"p": wanted}, {**s.networks})
+    assert_agree({"p": value}, {"p": wanted}, {**s.networks})
 
 
 def test_manifold_penalty_teaches_the_generator_nothing() -> None:
@@ -1213,10 +1217,10 @@ def test_virtual_adversarial_penalty_meets_the_same_noise_in_all_passes(powers: 
         (d,) = gradients(kl(p, probabilities(logits(s.critic, x + 1e-4 * d + noise))), [d])
     r = 1.5 * d / d.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)
     wanted = 0.4 * kl(p, probabilities(logits(s.critic, x + r + noise)))
-    close(value, wanted, 1e-7)  # a finite difference of 1e-4 leaves 1e-12 of rounding, over a gradient of 1e-4
+    assert_close(value, wanted, 1e-7)  # a finite difference of 1e-4 leaves 1e-12 of rounding, over a gradient of 1e-4
     moving = list(s.critic.parameters())
     for got, naive in zip(gradients(value, moving), gradients(wanted, moving), strict=True):
-        close(got, naive, 1e-6)
+        assert_close(got, naive, 1e-6)
     assert any(g.any() for g in gradients(value, moving))
 
 
@@ -1246,8 +1250,8 @@ def test_weight_norm_is_initialised_by_the_first_batch(kind: str, deviation: flo
     assert (layer.g == 1).all()  # looking changes nothing
     y = layer.train()(x)
     others = [0, *range(2, y.ndim)]
-    close(y.mean(others), torch.zeros(4), 1e-9)
-    close(y.std(others, correction=0), torch.full((4,), deviation), 1e-6)
+    assert_close(y.mean(others), torch.zeros(4), 1e-9)
+    assert_close(y.std(others, correction=0), torch.full((4,), deviation), 1e-6)
     before = layer.g.clone(), layer.b.clone()
     layer(torch.randn(size))
     assert torch.equal(layer.g, before[0])
@@ -1265,15 +1269,15 @@ def test_weight_norm_and_its_gradient(kind: str, learn: bool) -> None:
     wide = (-1, *[1] * (layer.v.ndim - 1))
     weight = (layer.g.reshape(wide) * layer.v / norm.reshape(wide)).detach().requires_grad_()
     y, naive = layer(x), applied(layer, x, weight, layer.b)
-    close(y, naive)
+    assert_close(y, naive)
     towards = torch.randn_like(y)
     dw, db, dx = gradients((naive * towards).sum(), [weight, layer.b, x])
     dg = (dw * layer.v / norm.reshape(wide)).flatten(1).sum(1)  # eq. 3 of the paper, both halves
     dv = layer.g.reshape(wide) / norm.reshape(wide) * dw - (layer.g * dg / norm**2).reshape(wide) * layer.v
     of = [layer.v, layer.b, x, *([layer.g] if learn else [])]
     for got, wanted in zip(gradients((y * towards).sum(), of), [dv, db, dx, dg], strict=False):
-        close(got, wanted.detach())
-    close((dv * layer.v).flatten(1).sum(1), torch.zeros(4))  # v moves at right angles to itself
+        assert_close(got, wanted.detach())
+    assert_close((dv * layer.v).flatten(1).sum(1), torch.zeros(4))  # v moves at right angles to itself
 
 
 # --- views ----------------------------------------------------------------------------------------------------------
@@ -1318,22 +1322,22 @@ def pinned(monkeypatch: pytest.MonkeyPatch, *drawn: float) -> None:
 def test_bend_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.rand(2, 3, SIDE, SIDE)
     pinned(monkeypatch, math.pi / 2, 0, 0, 0, 0)
-    close(views.bend(x, 1.0), x.rot90(1, (2, 3)), 1e-6)
+    assert_close(views.bend(x, 1.0), x.rot90(1, (2, 3)), 1e-6)
 
 
 def test_bend_shifts_and_continues_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.rand(2, 3, SIDE, SIDE)
     pinned(monkeypatch, 0, 0, 0, 2 / SIDE, -4 / SIDE)  # coordinates are in [-1, 1]: one pixel and minus two
-    close(views.bend(x, 1.0), x[:, :, [0, 0, 0, 1]][:, :, :, [1, 2, 3, 3]], 1e-6)
+    assert_close(views.bend(x, 1.0), x[:, :, [0, 0, 0, 1]][:, :, :, [1, 2, 3, 3]], 1e-6)
 
 
 def test_bend_shears(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.rand(1, 1, SIDE, SIDE)
     pinned(monkeypatch, 0, 2 / 3, 0, 0, 0)  # rows at ±1/4 and ±3/4 go by ±1/6 and ±1/2, which is 1/3 and 1 of a pixel
     y, third = views.bend(x, 1.0), 1 / 3
-    close(y[0, 0, 0], x[0, 0, 0, [0, 0, 1, 2]], 1e-6)
-    close(y[0, 0, 3], x[0, 0, 3, [1, 2, 3, 3]], 1e-6)
-    close(y[0, 0, 2], (1 - third) * x[0, 0, 2] + third * x[0, 0, 2, [1, 2, 3, 3]], 1e-6)
+    assert_close(y[0, 0, 0], x[0, 0, 0, [0, 0, 1, 2]], 1e-6)
+    assert_close(y[0, 0, 3], x[0, 0, 3, [1, 2, 3, 3]], 1e-6)
+    assert_close(y[0, 0, 2], (1 - third) * x[0, 0, 2] + third * x[0, 0, 2, [1, 2, 3, 3]], 1e-6)
 
 
 def test_bend_shears_after_it_turns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1344,7 +1348,7 @@ def test_bend_shears_after_it_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = (torch.arange(SIDE) * 2 + 1) / SIDE - 1
     places = torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), 2) @ (shear @ turn).T + torch.tensor([0.1, 0.2])
     wanted = F.grid_sample(x, places[None], padding_mode="border", align_corners=False)
-    close(views.bend(x, 1.0), wanted, 1e-9)
+    assert_close(views.bend(x, 1.0), wanted, 1e-9)
 
 
 def test_blank_sets_a_square_to_grey() -> None:
@@ -1362,7 +1366,7 @@ def test_blank_sets_a_square_to_grey() -> None:
 
 def test_strong_view_of_no_strength_is_the_image_and_of_any_stays_in_range() -> None:
     x = torch.rand(50, 3, 8, 8) * 2 - 1
-    close(views.strong(x, config(strength=0)), x, 1e-6)
+    assert_close(views.strong(x, config(strength=0)), x, 1e-6)
     y = views.strong(x, config(strength=1))
     assert y.abs().max() <= 1
     assert (y - x).abs().flatten(1).amax(1).gt(0.1).sum() > 40

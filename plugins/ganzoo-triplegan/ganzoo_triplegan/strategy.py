@@ -9,33 +9,21 @@ from typing import ClassVar, cast
 import torch
 import torch.nn.functional as F
 from ganzoo_zoo.penalties.classifier import entropy
-from ganzoo_zoo.ssl.heads import ClassHead, label_loss, logits_of
+from ganzoo_zoo.ssl.heads import ClassHead, Projection, label_loss, logits_of
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-from ganzoo.contracts import AdversarialLoss, DiscOutput, Networks, Player, Terms, Trunk
-from ganzoo.critic import last_layer
+from ganzoo.contracts import AdversarialLoss, DiscOutput, Networks, Player, Terms
 from ganzoo.errors import Incompatible
 from ganzoo.strategy import Kit, SemiSupervised, Step
 
 
-class PairHead(nn.Module):
-    """Realness of a pair (x, y): ψ(f) + ⟨v_y, f⟩; of x alone, ψ(f), where the class is not told."""
-
-    conditional = True
-
-    def __init__(self, trunk: nn.Module, shape: ImageShape) -> None:
-        super().__init__()
-        self.adv = last_layer(trunk, 1)
-        self.embedding = nn.Embedding(shape.classes, cast(Trunk, trunk).num_features)
-        nn.init.normal_(self.embedding.weight, 0.0, 0.02)
+class PairHead(Projection):
+    """Realness of a pair (x, y); of x alone where the class is not told."""
 
     def forward(self, features: Tensor, y: Tensor | None = None) -> tuple[Tensor, None]:
         """Map features `[B, F]` and classes `[B]` (-1: not told) to (adv [B], None)."""
-        adv = self.adv(features).squeeze(1)
-        if y is None:
-            return adv, None
-        return adv + (self.embedding(y.clamp_min(0)) * features).sum(1) * (y >= 0), None
+        return self.project(features, y), None
 
 
 @dataclass

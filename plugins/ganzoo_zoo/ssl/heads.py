@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-from ganzoo.contracts import DiscOutput
+from ganzoo.contracts import DiscOutput, Trunk
 from ganzoo.critic import last_layer
 from ganzoo.errors import Incompatible
 from ganzoo.step import Step
@@ -23,6 +25,26 @@ class ClassHead(nn.Module):
         """Map features `[B, F]` to (adv [B], class logits [B, K])."""
         logits = self.classes(features)
         return logits.logsumexp(1), logits
+
+
+class Projection(nn.Module):
+    """Realness of an image *as one of a class*: ψ(f) + ⟨v_y, f⟩. Miyato and Koyama 2018, arXiv:1802.05637, eq. 3."""
+
+    conditional = True
+
+    def __init__(self, trunk: nn.Module, shape: ImageShape) -> None:
+        super().__init__()
+        self.adv = last_layer(trunk, 1)
+        self.embedding = nn.Embedding(shape.classes, cast(Trunk, trunk).num_features)
+        nn.init.normal_(self.embedding.weight, 0.0, 0.02)
+
+    def project(self, features: Tensor, y: Tensor | None) -> Tensor:
+        """Map features `[B, F]` and classes `[B]` to realness `[B]`: ψ(f) alone where a class is -1, or not told."""
+        adv: Tensor = self.adv(features).squeeze(1)
+        if y is None:
+            return adv
+        vector: Tensor = self.embedding(y.clamp_min(0))
+        return adv + (vector * features).sum(1) * (y >= 0)
 
 
 def logits_of(out: DiscOutput) -> Tensor:

@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-from ganzoo.contracts import Terms, Trunk
+from ganzoo.contracts import Terms
 from ganzoo.critic import last_layer
 from ganzoo.strategy import SemiSupervised, Step
-from ganzoo_zoo.ssl.heads import label_loss
+from ganzoo_zoo.ssl.heads import Projection, label_loss
 
 TURNS = 4
 
 
-class ProjectionHead(nn.Module):
-    """Realness of an image *as one of a class*: ψ(f) + ⟨v_y, f⟩, and class logits. Miyato and Koyama 2018, eq. 3.
+class ProjectionHead(Projection):
+    """Realness of an image as one of a class, and class logits.
 
-    Where the class is unknown it is the most probable one, taken as given (§3.2 of the S3GAN paper). A third layer says
-    by how many quarter turns an image was turned (§3.3).
+    Where the class is unknown it is the most probable one, taken as given (§3.2). A third layer says by how many
+    quarter turns an image was turned (§3.3).
     """
 
-    conditional = True
-
     def __init__(self, trunk: nn.Module, shape: ImageShape) -> None:
-        super().__init__()
-        self.adv, self.classes, self.turns = (last_layer(trunk, n) for n in (1, shape.classes, TURNS))
-        self.embedding = nn.Embedding(shape.classes, cast(Trunk, trunk).num_features)
-        nn.init.normal_(self.embedding.weight, 0.0, 0.02)
+        super().__init__(trunk, shape)
+        self.classes, self.turns = last_layer(trunk, shape.classes), last_layer(trunk, TURNS)
 
     def forward(self, features: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map features `[B, F]` and classes `[B]` (-1: unknown) to (adv [B], class logits [B, K])."""
         logits: Tensor = self.classes(features)
         guess = logits.detach().argmax(1)
-        y = guess if y is None else torch.where(y < 0, guess, y)
-        return self.adv(features).squeeze(1) + (self.embedding(y) * features).sum(1), logits
+        return self.project(features, guess if y is None else torch.where(y < 0, guess, y)), logits
 
 
 @dataclass
