@@ -18,7 +18,7 @@ class Noise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map a tensor to one of the same shape."""
-        return x + self.deviation * torch.randn_like(x) if self.training and self.deviation else x
+        return torch.add(x, torch.randn_like(x), alpha=self.deviation) if self.training and self.deviation else x
 
     def extra_repr(self) -> str:
         """Show the deviation."""
@@ -60,11 +60,10 @@ class WeightNorm(nn.Module):
 
     def apply_weight(self, x: Tensor, g: Tensor, b: Tensor) -> Tensor:
         """Return y for a scale g and a bias b."""
-        norm = self.v.flatten(1).norm(dim=1)
-        weight = self.v * (g / norm).reshape(-1, *[1] * (self.v.ndim - 1))
-        if self.v.ndim == 2:
-            return F.linear(x, weight, b)
-        return F.conv2d(x, weight, b, self.stride, self.padding)
+        scale = g / self.v.flatten(1).norm(dim=1)
+        if self.v.ndim == 2:  # a batch of outputs is smaller than the matrix; maps are larger than their kernels
+            return torch.addcmul(b, F.linear(x, self.v).float(), scale)
+        return F.conv2d(x, self.v * scale[:, None, None, None], b, self.stride, self.padding)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
