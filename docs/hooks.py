@@ -11,17 +11,18 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import json
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
+import measured
 import yaml
 from mkdocs.exceptions import PluginError
 from pydantic import BaseModel
+from tables import code, plain, table
 
 import ganzoo
 from ganzoo import hookspecs
@@ -37,7 +38,6 @@ PACKAGES = sorted(path.name for path in (ROOT / "plugins").glob("ganzoo-*"))  # 
 MARKER = re.compile(r"^<!-- generated: ([\w-]+)((?: [\w/.-]+)*) -->$", re.MULTILINE)
 FILE = re.compile(r"^<!-- file: ([\w./-]+)((?: [\w.]+)*) -->$", re.MULTILINE)
 OBJECT = re.compile(r"`(ganzoo\.[\w.]+)`")
-NOT_CODE = re.compile(r"`[^`]*`|[<|]")
 WIDE = 1000
 
 
@@ -92,26 +92,6 @@ def wanted(text: str | None, what: str) -> str:
     if not (text and text.strip()):
         raise PluginError(f"{what}: document it, the documentation is made of it")
     return inspect.cleandoc(text)
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a Markdown table."""
-    head = list(header)
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(plain(' '.join(cell.split())) for cell in line)} |" for line in lines)
-
-
-def plain(text: str) -> str:
-    """Return text in which `<` and `|` mean themselves, outside of code too."""
-    return NOT_CODE.sub(lambda found: {"<": "&lt;", "|": "&#124;"}.get(found[0], found[0]), text)
-
-
-def code(value: object) -> str:
-    """Return a value as code, as YAML would have it; nothing for none."""
-    if value is None or value == "":
-        return ""
-    shown = str(value).lower() if isinstance(value, bool) else list(value) if isinstance(value, tuple) else value
-    return f"`{shown}`"
 
 
 def linked(text: str) -> str:
@@ -290,41 +270,8 @@ def public_names() -> str:
     return "\n\n".join(f"::: ganzoo.{name}" for name in sorted(ganzoo.__all__, key=str.lower))
 
 
-# --- measurements -----------------------------------------------------------------------------------------------------
-
-
-def measured() -> str:
-    """Return a section for each file in benchmarks/results, with where it was measured."""
-    files = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
-    return "\n\n".join(measurement(path.stem, json.loads(path.read_text(encoding="utf-8"))) for path in files)
-
-
-def measurement(name: str, kept: dict[str, Any]) -> str:
-    """Return one measurement: every value, then machine, versions and commit."""
-    machine, versions = kept["machine"], kept["versions"]
-    where = [
-        machine["processor"],
-        f"{machine['cores']} cores",
-        *machine["bf16"],
-        *([machine["gpu"]] if machine["gpu"] else []),
-    ]
-    made = [f"{package} {version}" for package, version in versions.items()]
-    stamp = f"Measured on {', '.join(where)}; {', '.join(made)}; commit {kept['commit']}."
-    rows = [[f"`{key}`", str(value)] for key, value in flat(kept["result"]) if not isinstance(value, list)]
-    return f"## {name.replace('_', ' ')}\n\n`python -m benchmarks.{name}`. {stamp}\n\n{table(['what', 'value'], rows)}"
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) of nested values."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
 PIECES: dict[str, Callable[..., str]] = {
-    "measured": measured,
+    **measured.PIECES,
     "commands": commands,
     "components": components,
     "configuration": configuration,

@@ -45,7 +45,7 @@ class Step:
         self.loss, self.augment, self.shape, self.size, self.real_view = loss, augment, shape, size, real_view
         self.iteration, self.progress, self.device = iteration, progress, device
         self._images: dict[str, Tensor] = {}
-        self._seen: dict[tuple[str, str], DiscOutput] = {}
+        self._seen: dict[tuple[str, str, bool], DiscOutput] = {}
         self._z: Tensor | None = None
         self._y: Tensor | None = None
 
@@ -102,21 +102,27 @@ class Step:
 
     # --- what is said of them -------------------------------------------------------------------------------------
 
-    def see(self, *names: str, by: str = "discriminator") -> tuple[DiscOutput, ...]:
+    def see(self, *names: str, by: str = "discriminator", given: Sequence[str] = ()) -> tuple[DiscOutput, ...]:
         """Return what the discriminator (or another `Critic` of the run) says of images by name, in their order.
 
         What was not seen before goes through it in one pass. Where it has batch statistics, fakes and views pass
         alone, and only the pass of labelled and real images moves its running statistics. Names that are not fake are
         seen without a gradient while it stands still.
+
+        given: those of the names whose outputs are taken as given. They pass without a gradient, but where batch
+            statistics bind them to the others; who sees them again later, does so anew.
         """
         critic, trains = cast(Critic, self.network(by)), by in self.moving
-        for group in _passes([n for n in dict.fromkeys(names) if (by, n) not in self._seen], critic, trains):
+        apart = set() if critic.batch_statistics else {n for n in given if (by, n, True) not in self._seen}
+        keys = {n: (by, n, n not in apart) for n in names}
+        for group in _passes([n for n, key in keys.items() if key not in self._seen], apart, critic, trains):
             images = [self.images(n) for n in group]
             classes = [self.classes(n) if critic.conditional else None for n in group]
-            with torch.set_grad_enabled(trains or any(x.requires_grad for x in images)):
+            learns = not apart & set(group) and (trains or any(x.requires_grad for x in images))
+            with torch.set_grad_enabled(learns):
                 said = _pass(critic, images, classes, running=trains and set(group) <= set(REAL))
-            self._seen |= {(by, n): out for n, out in zip(group, said, strict=True)}
-        return tuple(self._seen[by, n] for n in names)
+            self._seen |= {keys[n]: out for n, out in zip(group, said, strict=True)}
+        return tuple(self._seen[keys[n]] for n in names)
 
     def judge(
         self, *images: Tensor, classes: Sequence[Tensor | None] | None = None, by: str = "discriminator"
@@ -147,14 +153,14 @@ class Step:
         return self.loss.generator(real.adv, fake.adv)
 
 
-def _passes(names: list[str], critic: Critic, trains: bool) -> list[list[str]]:
-    """Return which images go through a critic together."""
+def _passes(names: list[str], apart: set[str], critic: Critic, trains: bool) -> list[list[str]]:
+    """Return which images go through a critic together; those `apart` need no gradient."""
     if critic.batch_statistics:
         alone = [n for n in names if n not in REAL]
     else:
         alone = [] if trains else [n for n in names if n == "fake"]
-    together = [n for n in names if n not in alone]
-    return ([together] if together else []) + [[n] for n in alone]
+    groups = [[n for n in names if n not in alone and (n in apart) == part] for part in (False, True)]
+    return [group for group in groups if group] + [[n] for n in alone]
 
 
 def _pass(

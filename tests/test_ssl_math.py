@@ -620,6 +620,22 @@ def test_real_images_are_seen_without_a_gradient_while_the_discriminator_stands_
     assert [out.features.requires_grad for out in (real, fake, labelled)] == [False, True, False]
 
 
+@pytest.mark.parametrize("trunk", [Trunk, Normalised])
+def test_what_is_taken_as_given_passes_without_a_gradient_unless_statistics_bind_it(trunk: type[Trunk]) -> None:
+    networks = build(FixMatch(gan=False), trunk=trunk)
+    s = step(FixMatch(gan=False), networks, ("discriminator",))
+    labelled, guesses = s.see("labelled", "real", given=("real",))
+    bound = trunk is Normalised
+    assert (labelled.features.requires_grad, guesses.features.requires_grad) == (True, bound)
+    (real,) = s.see("real")
+    assert real.features.requires_grad
+    assert_close(real.features, guesses.features)
+    passes = networks["discriminator"].trunk.passes
+    assert passes == (1 if bound else 3)
+    s.see("real", "labelled", given=("real",))
+    assert networks["discriminator"].trunk.passes == passes
+
+
 def test_kplus1_with_a_loss_that_compares() -> None:
     strategy = KPlusOne()
     networks = build(strategy)

@@ -37,9 +37,9 @@ class FixMatch(KPlusOne):
 
     def discriminator(self, s: Step) -> Terms:
         """Return K+1's terms and FixMatch's."""
-        student = ("strong",) if self.teacher and not self.gan else ("strong", "real")
-        strong, *weak = s.see(*student, "labelled", *self.fakes)
-        guesses = self.taught(s) if self.teacher else logits_of(weak[0])
+        others = ("real", *self.fakes) if self.gan or not self.teacher else ()
+        strong, _, *rest = s.see("strong", "labelled", *others, given=() if self.gan else ("real",))
+        guesses = self.taught(s) if self.teacher else logits_of(rest[0])
         guess = guess_loss(logits_of(strong), guesses, self.threshold)
         return {**super().discriminator(s), "guess": self.weight * guess}
 

@@ -1,0 +1,71 @@
+"""Run a named study on MNIST with `ganzoo study`, and keep what came of it, with its command, machine and commit.
+
+    python -m benchmarks.studies NAME --data FOLDER [--seeds A-B] [--runs FOLDER] [--workers N]
+
+FOLDER holds MNIST in the Hub's parquet layout. The same command goes on where it was stopped; with more seeds it
+extends the study. Writes benchmarks/results/studies/NAME.json, and the curve to docs/assets/NAME.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.record import RESULTS, where
+from ganzoo.storage import to_json, write_file
+
+FOLDER = RESULTS / "studies"
+ASSETS = Path(__file__).parents[1] / "docs" / "assets"
+BUDGET = (
+    "--preset improved-gan-mnist --batch 100 --steps 2000 --set data.shift=2 --set data.strength=0.5 "
+    "--set optimizer.schedule=linear --set optimizer.hold=0.67"
+)
+EVERY = (
+    "supervised,kplus1,kplus1:ssl.adversarial_weight=0,autoencoder,autoencoder:ssl.gan=off,mdgan,aae,aae:ssl.gan=off,"
+    "pseudolabel,pseudolabel:ssl.gan=off,fixmatch,fixmatch:ssl.gan=off,margingan,margingan:ssl.gan=off,"
+    "s3gan:gen.conditional=true,triplegan:gen.conditional=true,triplegan:ssl.gan=off,badgan"
+)
+STUDIES = {
+    "mnist-100": f"--ssl {EVERY} --labels 100 --seeds 0-2 {BUDGET}",
+    "mnist-labels": (
+        "--ssl supervised,kplus1:ssl.adversarial_weight=0,autoencoder:ssl.adversarial_weight=0,pseudolabel,"
+        f"fixmatch:ssl.gan=off --labels 20,50,100,1000 --seeds 0-1 {BUDGET}"
+    ),
+}
+
+
+def command(name: str, data: str = "mnist", seeds: str | None = None) -> list[str]:
+    """Return the command of a study, without where it is kept."""
+    words = shlex.split(f"ganzoo study {STUDIES[name]}")
+    if seeds:
+        words[words.index("--seeds") + 1] = seeds
+    return [*words, "--data", data]
+
+
+def main() -> None:
+    """Run, keep and tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=STUDIES)
+    parser.add_argument("--data", metavar="FOLDER", required=True)
+    parser.add_argument("--seeds", help="default: the study's own")
+    parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
+    parser.add_argument("--workers", type=int, default=1)
+    chosen = parser.parse_args()
+    out = chosen.runs / chosen.name
+    words = [*command(chosen.name, chosen.data, chosen.seeds), "--out", str(out), "--workers", str(chosen.workers)]
+    done = subprocess.run([sys.executable, "-m", "ganzoo", *words[1:]], check=False)
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    shown = shlex.join(command(chosen.name, seeds=chosen.seeds)) + f" --out studies/{chosen.name}"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    write_file(FOLDER / f"{chosen.name}.json", to_json({"result": {"command": shown, **found}, **where()}))
+    shutil.copy(out / "curve.svg", ASSETS / f"{chosen.name}.svg")
+    sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

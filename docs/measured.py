@@ -1,0 +1,171 @@
+"""What was measured, as tables: every number of the pages comes from the JSON in benchmarks/results."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tables import code, table
+
+from ganzoo.registry import installed
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+OFF = "ssl.gan=off"
+
+
+def measured() -> str:
+    """Return a section for each file in benchmarks/results, with where it was measured."""
+    return "\n\n".join(measurement(path.stem, read(path)) for path in sorted(RESULTS.glob("*.json")))
+
+
+def measurement(name: str, kept: dict[str, Any]) -> str:
+    """Return one measurement: every value, then machine, versions and commit."""
+    rows = [[f"`{key}`", str(value)] for key, value in flat(kept["result"]) if not isinstance(value, list)]
+    head = f"## {name.replace('_', ' ')}\n\n`python -m benchmarks.{name}`. {stamp(kept)}"
+    return f"{head}\n\n{table(['what', 'value'], rows)}"
+
+
+def reproductions() -> str:
+    """Return a table of the presets that were run on MNIST: what is published, what came of them, every value."""
+    groups: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
+    for path in sorted((RESULTS / "ssl_mnist").glob("*.json")):
+        kept = read(path)
+        r = kept["result"]
+        groups.setdefault((r["preset"], r["labels"], r["steps"]), []).append(kept)
+    if not groups:
+        return "None was run to its end yet."
+    rows, stamps = [], {}
+    for (preset, labels, steps), runs in sorted(groups.items(), key=lambda g: (g[0][0], -g[0][1])):
+        errors = [k["result"]["error"] for k in runs]
+        minutes = statistics.fmean(k["result"]["seconds"] for k in runs) / 60
+        raw = statistics.fmean(k["result"]["error_raw"] for k in runs)
+        rows.append(
+            [
+                code(preset), str(labels), str(len(runs)), f"**{spread(errors)}**", percent(statistics.median(errors)),
+                ", ".join(map(percent, errors)), percent(raw), f"{steps}", f"{minutes:.0f}",
+            ]
+        )  # fmt: skip
+        stamps |= {f"`{preset}`, {labels} labels: {stamp(k)}": None for k in runs}
+    head = [
+        "preset",
+        "labels",
+        "runs",
+        "error",
+        "median",
+        "every value",
+        "mean of raw weights",
+        "steps",
+        "minutes a run",
+    ]
+    return "\n".join([table(head, rows), "", *(f"- {line}" for line in stamps)])
+
+
+def published() -> str:
+    """Return a table of the presets for few labels, with their papers and what these have."""
+    rows = [
+        [code(r.component.name), r.component.summary, r.component.paper, *ran(r.component.name)]
+        for r in installed().list("preset")
+        if r.component.name != "default"
+    ]
+    return table(["preset", "what it is", "source", "here"], rows)
+
+
+def ran(preset: str) -> list[str]:
+    """Return what a preset came to as its paper has it, or that it was not run."""
+    runs = [read(p)["result"] for p in sorted((RESULTS / "ssl_mnist").glob("*.json"))]
+    values = installed().get("preset", preset).component.load()
+    wanted = (preset, values["data"]["labels"], values["steps"])
+    errors = [r["error"] for r in runs if (r["preset"], r["labels"], r["steps"]) == wanted]
+    return [f"{spread(errors)}, {len(errors)} runs" if errors else "not yet run"]
+
+
+def study(name: str) -> str:
+    """Return a study: its table, its command, every value, and where it was made."""
+    kept = read(RESULTS / "studies" / f"{name}.json")
+    result = kept["result"]
+    cells = {(t["strategy"], t["labels"]): t for t in result["table"]}
+    labels = list(dict.fromkeys(t["labels"] for t in result["table"]))
+    strategies = list(dict.fromkeys(t["strategy"] for t in result["table"]))
+    rows = [
+        [code(s), *(f"{spread(c['errors'])} ({c['runs']})" if (c := cells.get((s, n))) else "" for n in labels)]
+        for s in strategies
+    ]
+    values = [[code(t["strategy"]), str(t["labels"]), ", ".join(map(percent, t["errors"]))] for t in result["table"]]
+    return "\n\n".join(
+        [
+            f"```bash\n{result['command']}\n```",
+            table(["strategy", *(f"{n} labels" for n in labels)], rows),
+            f"Test error in %, mean ± sample standard deviation (runs); averaged weights. {stamp(kept)}",
+            "Every value, by seed:",
+            table(["strategy", "labels", "errors"], values),
+        ]
+    )
+
+
+def gains(name: str) -> str:
+    """Return what labels alone lose to every strategy of a study, and what its GAN adds: differences by seed."""
+    cells = read(RESULTS / "studies" / f"{name}.json")["result"]["cells"]
+    errors: dict[str, dict[tuple[Any, int], float]] = {}
+    for cell in cells:
+        if cell["error"] is not None:
+            errors.setdefault(cell["strategy"], {})[cell["labels"], cell["seed"]] = cell["error"]
+    rows = []
+    for strategy, own in errors.items():
+        if strategy == "supervised" or OFF in strategy:
+            continue
+        without = errors.get(f"{strategy.partition(':')[0]}:{OFF}", errors["supervised"])
+        rows.append([code(strategy), difference(errors["supervised"], own), difference(without, own)])
+    return table(["strategy", "better than `supervised` by", "of that, the GAN's part"], rows)
+
+
+def difference(worse: dict[Any, float], better: dict[Any, float]) -> str:
+    """Return the mean difference of errors, seed by seed, and its spread."""
+    both = [worse[key] - better[key] for key in better if key in worse]
+    return spread(both, sign="+") if both else ""
+
+
+def spread(values: Sequence[float], sign: str = "") -> str:
+    """Return mean ± sample standard deviation, in per cent."""
+    mean = f"{100 * statistics.fmean(values):{sign}.2f}"
+    return f"{mean} ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else mean
+
+
+def percent(value: float) -> str:
+    """Return a part of one in per cent."""
+    return f"{100 * value:.2f}"
+
+
+def stamp(kept: dict[str, Any]) -> str:
+    """Return where and with what a file was measured."""
+    machine, versions = kept["machine"], kept["versions"]
+    count = machine["cores"]
+    where = [machine["processor"], f"{count} core{'s' * (count > 1)}", *machine["bf16"], machine["gpu"] or ""]
+    made = [f"{package} {version}" for package, version in versions.items()]
+    return f"Measured on {', '.join(filter(None, where))}; {', '.join(made)}; commit {kept['commit']}."
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what a file holds."""
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return kept
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) of nested values."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+PIECES: dict[str, Callable[..., str]] = {
+    "measured": measured,
+    "reproductions": reproductions,
+    "published": published,
+    "study": study,
+    "gains": gains,
+}
