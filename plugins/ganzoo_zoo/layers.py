@@ -9,6 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def class_vectors(y: Tensor, classes: int) -> Tensor:
+    """Return classes as vectors `[B, K]`: `[B]` int64 one-hot; what is `[B, K]` already, soft, as it is."""
+    return F.one_hot(y, classes).float() if y.ndim == 1 else y
+
+
 class Noise(nn.Module):
     """Adds Gaussian noise of a standard deviation, in training."""
 

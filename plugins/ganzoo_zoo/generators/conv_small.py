@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from ganzoo import ImageShape
+from ganzoo_zoo.layers import class_vectors
 
 
 class Generator(nn.Module):
@@ -51,6 +51,6 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map z `[B, z_dim]` (and y, `[B]` or `[B, K]`, when conditional) to images in [-1, 1]."""
         if self.conditional and y is not None:
-            z = torch.cat([z, F.one_hot(y, self.classes).to(z.dtype) if y.ndim == 1 else y], dim=1)
+            z = torch.cat([z, class_vectors(y, self.classes)], dim=1)
         x: Tensor = self.layers(z)
         return x
