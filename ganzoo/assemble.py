@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganzoo.backend import Backend, make_backend, seed_everything
 from ganzoo.component import ImageShape, describe
@@ -31,7 +31,10 @@ INITIALISED_FROM = 500
 
 @dataclass
 class Experiment:
-    """Everything that a run moves: the parts of a configuration as objects, on their device."""
+    """Everything that a run moves: the parts of a configuration as objects, on their device.
+
+    parts: augmentation and penalties that learn from the run; checkpoints keep their buffers.
+    """
 
     config: Config
     backend: Backend
@@ -41,6 +44,7 @@ class Experiment:
     players: list[Player]
     loss: AdversarialLoss
     augment: Augment | None
+    parts: nn.ModuleDict
     batches: Batches
 
     def step(self, player: Player, draw: int, iteration: int, networks: Networks | None = None) -> Step:
@@ -82,7 +86,7 @@ def assemble(config: Config, registry: Registry | None = None, split: Split | No
     augment = (
         registry.create("augment", config.augment.name, options=config.augment.options) if config.augment else None
     )
-    players = [add_penalties(p, penalties) for p in gan.strategy.players()]
+    players = [add_adaptation(add_penalties(p, penalties), augment) for p in gan.strategy.players()]
     check_compatible(config, gan, players, penalties)
     check_contracts(gan)
 
@@ -96,6 +100,9 @@ def assemble(config: Config, registry: Registry | None = None, split: Split | No
     layout = torch.channels_last if backend.channels_last else torch.contiguous_format
     for network in gan.networks.values():
         network.to(device=backend.device, memory_format=layout)  # type: ignore[call-overload]
+    others = {**{f"penalty {name}": p for name, p in penalties.items()}, "augment": augment}
+    learning = nn.ModuleDict({n.replace(".", "_"): p for n, p in others.items() if isinstance(p, nn.Module)})
+    learning.to(backend.device)
     parts = config.accumulate
     labelled_batch = config.labelled_batch or config.batch
     if config.batch % parts or labelled_batch % parts:
@@ -112,20 +119,21 @@ def assemble(config: Config, registry: Registry | None = None, split: Split | No
         backend.world,
     )
     show_real_images(gan, data, seed_of(config.seed, "initialise"))
-    for view in gan.strategy.views:
+    for view in gan.strategy.views if gan.strategy.views != ("labelled",) else ():
         batches.see(torch.zeros(1, shape.channels, size, size, dtype=torch.uint8), view)
     gan.facts = {"split": data.split.hash, "run": config.to_dict()}
-    experiment = Experiment(config, backend, data, gan, gan.copy(), players, loss, augment, batches)
+    experiment = Experiment(config, backend, data, gan, gan.copy(), players, loss, augment, learning, batches)
     rehearse(experiment)
     return experiment
 
 
 def rehearse(experiment: Experiment) -> None:
-    """Let every player look at one batch of the first step and of the last, with copies of the networks.
+    """Let every player look at one batch of the first step and of the last, with copies of all that learns.
 
     Raises Incompatible when one cannot train.
     """
     networks = {name: copy.deepcopy(network).train() for name, network in experiment.gan.networks.items()}
+    before = copy.deepcopy(experiment.parts.state_dict())
     for player in experiment.players:
         terms: Terms = {}
         seed_everything(seed_of(experiment.config.seed, "rehearsal"))
@@ -150,6 +158,7 @@ def rehearse(experiment: Experiment) -> None:
                 f"player '{player.name}' of ssl '{experiment.config.ssl.name}' has nothing to make small: "
                 "with these options it has no term"
             )
+    experiment.parts.load_state_dict(before)
 
 
 def check_compatible(config: Config, gan: GAN, players: list[Player], penalties: dict[str, Penalty]) -> None:
@@ -168,7 +177,7 @@ def check_compatible(config: Config, gan: GAN, players: list[Player], penalties:
             )
         if penalty.every < 1:
             raise Incompatible(f"penalty '{name}' cannot be taken every {penalty.every} steps; 1 is every step")
-        if penalty.per_sample and isinstance(critic, Critic) and critic.batch_statistics:
+        if penalty.per_sample and isinstance(critic, Critic) and critic.batch_norm:
             raise Incompatible(
                 f"penalty '{name}' is about single images, and batch norm in discriminator "
                 f"'{config.discriminator.name}' mixes them; choose one without it, as with --set disc.norm=none"
@@ -234,10 +243,27 @@ def add_penalties(player: Player, penalties: dict[str, Penalty]) -> Player:
         for name, penalty in own.items() if total else ():
             if s.iteration % penalty.every == 0:
                 try:
-                    bare = name.rpartition("/")[2]
-                    total = total | {name if bare in total else bare: penalty.every * penalty(s)}
+                    value = penalty(s)
                 except Incompatible as error:
                     raise Incompatible(f"penalty '{name}': {error}") from error
+                if value is not None:
+                    bare = name.rpartition("/")[2]
+                    total = total | {name if bare in total else bare: penalty.every * value}
         return total
 
-    return Player(player.name, player.networks, with_penalties)
+    after = tuple(cast(Any, p).after for p in own.values() if hasattr(p, "after"))
+    return replace(player, terms=with_penalties, after=player.after + after)
+
+
+def add_adaptation(player: Player, augment: Augment | None) -> Player:
+    """Return the discriminator so that an augmentation whose strength follows the run sees every one of its steps."""
+    if player.name != "discriminator" or not hasattr(augment, "adapt"):
+        return player
+    terms: Callable[[Step], Terms] = player.terms
+
+    def with_adaptation(s: Step) -> Terms:
+        total = terms(s)
+        cast(Any, s.augment).adapt(s)
+        return total
+
+    return replace(player, terms=with_adaptation)

@@ -75,22 +75,27 @@ class Penalty(Protocol):
     """A term added to those of a player, every `every` steps (and then `every` times as strong).
 
     `player` names whose: mostly "discriminator". `per_sample` says that it differentiates with respect to single
-    images, which batch statistics forbid.
+    images, which batch norm forbids. One with a method `after(networks)` has it called each time that the player has
+    moved its networks, as for weight clipping; then `__call__` may return None.
     """
 
     player: str
     every: int
     per_sample: bool
 
-    def __call__(self, s: Step) -> Tensor:
+    def __call__(self, s: Step) -> Tensor | None:
         """Map what the player sees to a scalar."""
 
 
 class Augment(Protocol):
-    """A differentiable change of images that the discriminator sees in training, real and fake alike."""
+    """A differentiable change of images that the discriminator sees in training, real and fake alike.
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Map images to images of the same shape, without a device synchronisation."""
+    One whose strength follows the run is an `nn.Module` with buffers, which checkpoints keep, and has a method
+    `adapt(s)`, called after the discriminator's terms of each step.
+    """
+
+    def __call__(self, x: Tensor, name: str, s: Step) -> Tensor:
+        """Map images, called `name` in the step, to images of the same shape, without a device synchronisation."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,13 @@ class Player:
     """Someone who moves: networks of the run by name, and what it wants to make small.
 
     `terms` is called with the step; the trainer sums what it returns and logs each under `name/term`. Where it returns
-    none, the player stands still.
+    none, the player stands still. `after` is called with its networks when it has moved them.
     """
 
     name: str
     networks: tuple[str, ...]
     terms: Callable[[Step], Terms]
+    after: tuple[Callable[[Sequence[nn.Module]], None], ...] = ()
 
 
 class Batch(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,16 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 class Critic(nn.Module):
     """Trunk + head. The head runs in fp32: log-sum-exp and softplus of its logits do not survive bf16.
 
-    batch_statistics: whether an image's output depends on the other images of its batch. conditional: whether the head
-    is told classes.
+    batch_statistics: whether an image's output depends on the other images of its batch, through batch norm or a module
+    with a true attribute `mixes_batch`. batch_norm: whether it has the first. conditional: whether the head is told
+    classes.
     """
 
     def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.trunk, self.head = trunk, head
-        self.batch_statistics = any(isinstance(m, BatchNorm) for m in self.modules())
+        self.batch_norm = any(isinstance(m, BatchNorm) for m in self.modules())
+        self.batch_statistics = self.batch_norm or any(getattr(m, "mixes_batch", False) for m in self.modules())
         self.conditional: bool = getattr(head, "conditional", False)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> DiscOutput:
@@ -52,7 +54,7 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
 
     Fake images in the running mean of a discriminator ruin what it says of real ones at evaluation.
     """
-    norms = [m for m in module.modules() if isinstance(m, BatchNorm) and m.track_running_stats]
+    norms = [cast(Any, m) for m in module.modules() if getattr(m, "track_running_stats", False)]
     for m in norms:
         m.track_running_stats = False
     try:

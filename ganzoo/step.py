@@ -82,23 +82,27 @@ class Step:
 
     def images(self, name: str) -> Tensor:
         """Return the images called `labelled`, `real`, `fake` or as a view, as the discriminator sees them."""
+        name = self._real(name)
         if name not in self._images:
-            self._images[name] = self.raw(name) if self.augment is None else self.augment(self.raw(name))
+            self._images[name] = self.raw(name) if self.augment is None else self.augment(self.raw(name), name, self)
         return self._images[name]
 
     def raw(self, name: str) -> Tensor:
         """Return those images before the augmentation of the discriminator's input."""
         if name == "fake":
             return self.generate(self.z, self.y)
-        if name == "labelled":
-            return self.batch.labelled
-        return self.batch.view(self.real_view if name == "real" else name)
+        view = self.real_view if name == "real" else name
+        return self.batch.labelled if view == "labelled" else self.batch.view(view)
 
     def classes(self, name: str) -> Tensor | None:
         """Return the classes `[B]` of these images as far as they may be known, or None."""
         if name == "fake":
             return self.y
-        return self.batch.labels if name == "labelled" else None
+        return self.batch.labels if self._real(name) == self._real("labelled") else None
+
+    def _real(self, name: str) -> str:
+        """Return "real" for the view that is called so too, and other names as they are."""
+        return "real" if name == self.real_view else name
 
     # --- what is said of them -------------------------------------------------------------------------------------
 
@@ -113,6 +117,7 @@ class Step:
             statistics bind them to the others; who sees them again later, does so anew.
         """
         critic, trains = cast(Critic, self.network(by)), by in self.moving
+        names, given = tuple(map(self._real, names)), tuple(map(self._real, given))
         apart = set() if critic.batch_statistics else {n for n in given if (by, n, True) not in self._seen}
         keys = {n: (by, n, n not in apart) for n in names}
         for group in _passes([n for n, key in keys.items() if key not in self._seen], apart, critic, trains):
@@ -138,10 +143,17 @@ class Step:
             out for x, y in zip(images, classes, strict=True) for out in _pass(critic, [x], [y], running=False)
         )
 
-    def discriminator_loss(self) -> Tensor:
-        """Return the adversarial loss of the discriminator's side."""
-        real, fake = self.see("real", "fake")
-        return self.loss.discriminator(real.adv, fake.adv)
+    def discriminator_loss(self, real: DiscOutput | None = None, fake: DiscOutput | None = None) -> Tensor:
+        """Return the adversarial loss of the discriminator's side, for this step's images or others."""
+        real, fake = real or self.see("real", "fake")[0], fake or self.see("real", "fake")[1]
+        return self.loss.discriminator(*self._pairs(real.adv, fake.adv))
+
+    def _pairs(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Return as many of the one as of the other for a loss that compares: the fewer go round."""
+        if not self.loss.relativistic:
+            return real, fake
+        place = torch.arange(max(len(real), len(fake)), device=real.device)
+        return real[place % len(real)], fake[place % len(fake)]
 
     def generator_loss(self, fake: DiscOutput | None = None) -> Tensor:
         """Return the adversarial loss of the generator's side, for this step's fakes or others.
@@ -150,7 +162,7 @@ class Step:
         """
         fake = fake or self.see("fake")[0]
         real = self.see("real")[0] if self.loss.relativistic else fake
-        return self.loss.generator(real.adv, fake.adv)
+        return self.loss.generator(*self._pairs(real.adv, fake.adv))
 
 
 def _passes(names: list[str], apart: set[str], critic: Critic, trains: bool) -> list[list[str]]:

@@ -53,7 +53,7 @@ class Strategy:
     """
 
     views: ClassVar[tuple[str, ...]] = ("weak",)
-    """Views of the unlabelled images; the first is `real`."""
+    """Views of the unlabelled images; the first is `real`. `("labelled",)`: the labelled images are the real ones."""
     needs_labels: ClassVar[bool] = False
     """Whether it means anything without a labelled image."""
     needs_conditional: ClassVar[bool] = False

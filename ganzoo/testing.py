@@ -124,7 +124,8 @@ def tiny_data(channels: int = 1, size: int = 16, n: int = 60) -> Source:
 
 TINY: dict[str, Any] = {
     "generator": "tiny/tiny", "discriminator": "tiny/tiny", "loss": "tiny/tiny", "ssl": "tiny/tiny",
-    "data": {"source": "tiny/tiny", "labels": 9}, "steps": 2, "batch": 6, "precision": "fp32", "device": "cpu",
+    "data": {"source": "tiny/tiny", "labels": 9}, "steps": 2, "batch": 6, "ema": 0.9,
+    "precision": "fp32", "device": "cpu",
 }  # fmt: skip
 
 
@@ -239,6 +240,9 @@ def _check_penalty(r: Registered, registry: Registry, options: dict[str, Any]) -
     player = next((p for p in experiment.players if p.name == penalty.player), None)
     assert player, f"its player '{penalty.player}' is none of {[p.name for p in experiment.players]}"
     value = penalty(experiment.step(player, 0, 0))
+    if value is None:
+        assert callable(getattr(penalty, "after", None)), "it has neither a term nor a method `after`"
+        return
     assert math.isfinite(value.item()), "it is not a finite scalar"
     moved = [p for n in player.networks for p in experiment.gan.networks[n].parameters()]
     gradients = torch.autograd.grad(value, moved, allow_unused=True)
@@ -248,13 +252,14 @@ def _check_penalty(r: Registered, registry: Registry, options: dict[str, Any]) -
 
 
 def _check_augment(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
-    augment = registry.create("augment", r.qualified, options=options)
+    experiment = _train(registry, {"augment": _part(r, options)})
+    augment, step = experiment.augment, experiment.step(experiment.players[0], 0, 0)
+    assert augment
     for channels in (1, 3, 4):
         x = torch.rand(8, channels, 16, 16, requires_grad=True)
-        changed = augment(x)
+        changed = augment(x, "real", step)
         assert changed.shape == x.shape, f"it changes the shape to {list(changed.shape)}"
         assert bool(torch.autograd.grad(changed.sum(), x)[0].isfinite().all()), "no finite gradient passes through it"
-    _train(registry, {"augment": _part(r, options)})
 
 
 def _check_ssl(r: Registered, registry: Registry, options: dict[str, Any]) -> None:

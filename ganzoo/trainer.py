@@ -58,7 +58,7 @@ class Moving:
 
 
 def schedule(kind: str, progress: float, hold: float) -> float:
-    """Return the factor of the learning rate at `progress` in [0, 1): 1 up to `hold`, then down towards 0."""
+    """Return how much is left of what a schedule lowers, at `progress` in [0, 1): 1 up to `hold`, then towards 0."""
     t = max(0.0, progress - hold) / (1 - hold)
     return {"constant": 1.0, "linear": 1 - t, "cosine": 0.5 * (1 + math.cos(math.pi * t))}[kind]
 
@@ -86,7 +86,8 @@ class Trainer:
         live, kept = self.gan.networks.values(), self.averaged.networks.values()
         self._weights: list[list[Tensor]] = [[p for n in side for p in n.parameters()] for side in (kept, live)]
         self._state = [[b for n in side for b in n.buffers()] for side in (kept, live)]
-        self._floats = [b for b in self._state[1] if b.is_floating_point()]
+        self._learnt = nn.ModuleDict({**self.gan.networks, **experiment.parts})
+        self._floats = [b for b in self._learnt.buffers() if b.is_floating_point()]
         self.step = 0
         self.error: float | None = None
         self.error_step = 0
@@ -125,9 +126,11 @@ class Trainer:
 
     def _move(self, moving: Moving, number: int) -> None:
         config, settings = self.config, moving.settings
-        rate = settings.lr * schedule(settings.schedule, self.step / config.steps, settings.hold)
+        left = schedule(settings.schedule, self.step / config.steps, settings.hold)
+        beta2 = settings.beta2 if settings.beta2_final is None else settings.beta2_final
         for group in moving.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = settings.lr * (settings.final + left * (1 - settings.final))
+            group["betas"] = settings.beta1, beta2 + left * (settings.beta2 - beta2)
         moving.log = {}
         for part in range(config.accumulate):
             step = self.experiment.step(moving.player, number * config.accumulate + part, self.step)
@@ -144,6 +147,8 @@ class Trainer:
         self.backend.average(gradients)
         moving.optimizer.step()
         moving.optimizer.zero_grad(set_to_none=True)
+        for constrain in moving.player.after:
+            constrain([self.gan.networks[name] for name in moving.player.networks])
 
     @contextmanager
     def _alone(self, moving: Moving) -> Iterator[None]:
@@ -288,7 +293,7 @@ class Trainer:
     def save(self) -> None:
         """Write a checkpoint. Raises Diverged, and writes none, when a weight is not a number."""
         if self.run and self.backend.main:
-            if bad := [n for n, t in _flat(self.gan.networks).items() if not bool(t.isfinite().all())]:
+            if bad := [n for n, t in self._learnt.state_dict().items() if not bool(t.isfinite().all())]:
                 raise Diverged(f"{bad[0]} is not a number at step {self.step}: training has diverged. {REMEDY}")
             scaler = self.backend.accelerator.scaler
             tensors, facts = self._optimizer_state()
@@ -300,8 +305,8 @@ class Trainer:
                 "scaler": scaler.state_dict() if scaler else {},
             }
             files = {
-                "weights.safetensors": tensor_bytes(_flat(self.gan.networks)),
-                "averaged.safetensors": tensor_bytes(_flat(self.averaged.networks)),
+                "weights.safetensors": tensor_bytes(self._learnt.state_dict()),
+                "averaged.safetensors": tensor_bytes(nn.ModuleDict(self.averaged.networks).state_dict()),
                 "optimizers.safetensors": tensor_bytes(tensors),
                 "state.json": to_json(state),
             }
@@ -321,9 +326,9 @@ class Trainer:
                 raise CorruptFile(
                     f"{folder}/state.json lacks '{min(missing)}'; delete {folder} to go on from the one before"
                 )
-            for file, networks in (("weights", self.gan.networks), ("averaged", self.averaged.networks)):
+            for file, networks in (("weights", self._learnt), ("averaged", nn.ModuleDict(self.averaged.networks))):
                 tensors = read_tensors(folder / f"{file}.safetensors")
-                load_weights(nn.ModuleDict(networks), tensors, str(folder / f"{file}.safetensors"))
+                load_weights(networks, tensors, str(folder / f"{file}.safetensors"))
             self._load_optimizers(read_tensors(folder / "optimizers.safetensors"), state["optimizers"])
             if self.backend.accelerator.scaler and state["scaler"]:
                 self.backend.accelerator.scaler.load_state_dict(state["scaler"])
@@ -355,7 +360,3 @@ class Trainer:
                 values |= {k: torch.empty_like(like, requires_grad=False).copy_(v) for k, v in alike.items()}
             groups = m.optimizer.state_dict()["param_groups"]
             m.optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _flat(networks: dict[str, nn.Module]) -> dict[str, Tensor]:
-    return nn.ModuleDict(networks).state_dict()

@@ -15,7 +15,6 @@ import ganzoo
 from ganzoo import Component, ImageShape, configure, create
 from ganzoo.assemble import assemble
 from ganzoo.component import NAME
-from ganzoo.contracts import DiscOutput
 from ganzoo.errors import GanzooError
 from ganzoo.hookspecs import KINDS
 from ganzoo.pictures import from_uint8
@@ -135,10 +134,9 @@ def test_losses(name: str, discriminator: float, generator: float) -> None:
 W = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=F64)
 
 
-def quadratic(x: Tensor) -> DiscOutput:
+def quadratic(x: Tensor) -> Tensor:
     """D(x) = ½ Σ wᵢ xᵢ², whose gradient is w·x."""
-    flat = x.flatten(1)
-    return DiscOutput((W * flat.square()).sum(1) / 2, flat)
+    return (W * x.flatten(1).square()).sum(1) / 2
 
 
 def test_r1() -> None:
@@ -205,13 +203,13 @@ def test_a_fixed_scale_stays_fixed() -> None:
 def test_diffaugment_cuts_a_square_and_shifts() -> None:
     torch.manual_seed(0)
     x = torch.ones(200, 1, 16, 16)
-    cut = create("augment", "diffaugment", color=False, translation=False)(x)
+    cut = create("augment", "diffaugment", color=False, translation=False)(x, "real", None)
     blanked = (cut == 0).flatten(1).sum(1)
     assert int(blanked.max()) == 8 * 8
     assert int(blanked.min()) >= 4 * 4  # a corner
     point = torch.zeros(500, 1, 16, 16)
     point[:, :, 8, 8] = 1
-    moved = create("augment", "diffaugment", color=False, cutout=False)(point)
+    moved = create("augment", "diffaugment", color=False, cutout=False)(point, "real", None)
     where = {tuple(p[2:]) for p in moved.nonzero().tolist()}
     assert where == {(r, c) for r in range(6, 11) for c in range(6, 11)}
 

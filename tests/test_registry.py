@@ -125,8 +125,8 @@ def test_misses_name_the_nearest_and_the_command() -> None:
     registry = Registry.discover({})
     with pytest.raises(UnknownComponent, match=r"did you mean 'dcgan'\? See them all: ganzoo list generators"):
         registry.get("generator", "dcgn")
-    with pytest.raises(UnknownComponent, match="pip install ganzoo-r3gan"):
-        registry.get("generator", "r3gan/r3gan")
+    with pytest.raises(UnknownComponent, match="pip install ganzoo-fantasy"):
+        registry.get("generator", "fantasy/fantasy")
     with pytest.raises(UnknownComponent, match="did you mean 'losses'"):
         registry.list("looses")
 

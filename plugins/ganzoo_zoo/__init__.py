@@ -18,6 +18,30 @@ def ganzoo_generators() -> list[Component]:
             POWERS_OF_TWO,
         ),
         Component(
+            "sngan",
+            "ganzoo_zoo.generators.sngan:Generator",
+            "residual blocks, nearest-neighbour doubling, batch norm",
+            "Miyato et al. 2018, arXiv:1802.05957",
+            "written from the paper, appendix B.4; 64×64 is the authors' published channel table",
+            (16, 32, 48, 64, 128),
+        ),
+        Component(
+            "biggan",
+            "ganzoo_zoo.generators.biggan:Generator",
+            "residual blocks told chunks of the latent and the class, attention, spectral norm",
+            "Brock et al. 2019, arXiv:1809.11096",
+            "written from the paper, appendix B; 128×128 has as many parameters as Google's compare_gan",
+            (16, 32, 64, 128),
+        ),
+        Component(
+            "stylegan2",
+            "ganzoo_zoo.generators.stylegan2:Generator",
+            "a mapped latent modulates every convolution",
+            "Karras et al. 2020, arXiv:1912.04958",
+            "written from the papers; parameters counted layer by layer",
+            (8, *POWERS_OF_TWO, 512, 1024),
+        ),
+        Component(
             "mlp",
             "ganzoo_zoo.generators.mlp:Generator",
             "fully connected, softplus and batch norm",
@@ -46,6 +70,37 @@ def ganzoo_discriminators() -> list[Component]:
             "Radford et al. 2016, arXiv:1511.06434",
             "written from the paper, §3",
             POWERS_OF_TWO,
+        ),
+        Component(
+            "sngan",
+            "ganzoo_zoo.discriminators.sngan:Discriminator",
+            "residual blocks with spectral norm; without it, and with mean pooling, WGAN-GP's critic",
+            "Miyato et al. 2018, arXiv:1802.05957; Gulrajani et al. 2017, arXiv:1704.00028",
+            "written from the papers; 64×64 is the authors' published channel table",
+            (16, 32, 48, 64, 128),
+        ),
+        Component(
+            "biggan",
+            "ganzoo_zoo.discriminators.biggan:Discriminator",
+            "residual blocks with spectral norm and attention",
+            "Brock et al. 2019, arXiv:1809.11096",
+            "written from the paper, appendix B; 128×128 has as many parameters as Google's compare_gan",
+            (16, 32, 64, 128),
+        ),
+        Component(
+            "stylegan2",
+            "ganzoo_zoo.discriminators.stylegan2:Discriminator",
+            "residual blocks, blurred strides, minibatch standard deviation",
+            "Karras et al. 2020, arXiv:1912.04958",
+            "written from the papers; parameters counted layer by layer",
+            (8, *POWERS_OF_TWO, 512, 1024),
+        ),
+        Component(
+            "patch",
+            "ganzoo_zoo.discriminators.patch:Discriminator",
+            "the mean realness of patches",
+            "Isola et al. 2017, arXiv:1611.07004",
+            "written from the paper, §3.2.2",
         ),
         Component(
             "mlp",
@@ -81,6 +136,36 @@ def ganzoo_losses() -> list[Component]:
             "Goodfellow et al. 2014, arXiv:1406.2661",
         ),
         Component(
+            "minimax",
+            "ganzoo_zoo.losses.gan:minimax",
+            "the original GAN's game for one value; its generator learns little while it loses",
+            "Goodfellow et al. 2014, arXiv:1406.2661",
+        ),
+        Component(
+            "lsgan",
+            "ganzoo_zoo.losses.gan:lsgan",
+            "least squares",
+            "Mao et al. 2017, arXiv:1611.04076",
+        ),
+        Component(
+            "relativistic",
+            "ganzoo_zoo.losses.gan:relativistic",
+            "real and fake images in pairs; wants a gradient penalty",
+            "Jolicoeur-Martineau 2019, arXiv:1807.00734; Huang et al. 2024, arXiv:2501.05441",
+        ),
+        Component(
+            "relativistic-average",
+            "ganzoo_zoo.losses.gan:relativistic_average",
+            "each image against the mean of the other sort",
+            "Jolicoeur-Martineau 2019, arXiv:1807.00734",
+        ),
+        Component(
+            "energy",
+            "ganzoo_zoo.losses.gan:energy",
+            "a margin of energy",
+            "Zhao et al. 2017 (EBGAN), arXiv:1609.03126",
+        ),
+        Component(
             "hinge",
             "ganzoo_zoo.losses.gan:hinge",
             "a margin for the discriminator",
@@ -104,6 +189,48 @@ def ganzoo_penalties() -> list[Component]:
             "ganzoo_zoo.penalties.gradient:R1",
             "squared gradient at real images",
             "Mescheder et al. 2018, arXiv:1801.04406",
+        ),
+        Component(
+            "r2",
+            "ganzoo_zoo.penalties.gradient:R2",
+            "squared gradient at generated images",
+            "Mescheder et al. 2018, arXiv:1801.04406",
+        ),
+        Component(
+            "dragan",
+            "ganzoo_zoo.penalties.gradient:Dragan",
+            "gradient norm near 1 around real images",
+            "Kodali et al. 2017, arXiv:1705.07215",
+        ),
+        Component(
+            "lecam",
+            "ganzoo_zoo.penalties.realness:LeCam",
+            "realness stays near its average; for few images",
+            "Tseng et al. 2021, arXiv:2104.03310",
+        ),
+        Component(
+            "bcr",
+            "ganzoo_zoo.penalties.realness:BalancedConsistency",
+            "realness is the same for a mirrored, shifted image",
+            "Zhang et al. 2020 (CR), arXiv:1910.12027; Zhao et al. 2021, arXiv:2002.04724",
+        ),
+        Component(
+            "clip",
+            "ganzoo_zoo.penalties.weights:Clip",
+            "the discriminator's weights stay in a box",
+            "Arjovsky et al. 2017, arXiv:1701.07875",
+        ),
+        Component(
+            "historical",
+            "ganzoo_zoo.penalties.weights:HistoricalAverage",
+            "weights stay near their average",
+            "Salimans et al. 2016, arXiv:1606.03498",
+        ),
+        Component(
+            "orthogonal",
+            "ganzoo_zoo.penalties.weights:Orthogonal",
+            "filters at right angles",
+            "Brock et al. 2019 (BigGAN), arXiv:1809.11096",
         ),
         Component(
             "gradient_penalty",
@@ -155,6 +282,25 @@ def ganzoo_augments() -> list[Component]:
             "Zhao et al. 2020, arXiv:2006.10738",
             "written from the paper, §4 and appendix",
         ),
+        Component(
+            "ada",
+            "ganzoo_zoo.augments.adaptive:ADA",
+            "geometry and colour, as often as the discriminator overfits",
+            "Karras et al. 2020, arXiv:2006.06676",
+            "written from the paper, §3 and appendix B; resampled bilinearly",
+        ),
+        Component(
+            "apa",
+            "ganzoo_zoo.augments.adaptive:APA",
+            "generated images shown as real ones, as often as the discriminator overfits",
+            "Jiang et al. 2021, arXiv:2111.06849",
+        ),
+        Component(
+            "instance-noise",
+            "ganzoo_zoo.augments.instance_noise:InstanceNoise",
+            "Gaussian noise that falls to none",
+            "Sønderby et al. 2017, arXiv:1610.04490",
+        ),
     ]
 
 
@@ -164,6 +310,18 @@ def ganzoo_ssl() -> list[Component]:
     return [
         Component(
             "none", "ganzoo.strategy:Strategy", "no labels: a plain GAN", "Goodfellow et al. 2014, arXiv:1406.2661"
+        ),
+        Component(
+            "projection",
+            "ganzoo_zoo.ssl.conditional:ProjectionGAN",
+            "a conditional GAN: each image is judged as one of its class",
+            "Miyato and Koyama 2018, arXiv:1802.05637",
+        ),
+        Component(
+            "acgan",
+            "ganzoo_zoo.ssl.conditional:AuxiliaryClassifierGAN",
+            "a conditional GAN: the discriminator also says the class",
+            "Odena et al. 2017, arXiv:1610.09585",
         ),
         Component("supervised", "ganzoo_zoo.ssl.supervised:Supervised", "the classifier alone, on the labelled images"),
         Component(
@@ -293,5 +451,43 @@ def ganzoo_presets() -> list[Component]:
             "ganzoo_zoo.presets.semi_supervised:FIXMATCH_MNIST",
             "FixMatch of a small CNN-13, 100 labels, no GAN; no published number",
             "Sohn et al. 2020, arXiv:2001.07685",
+        ),
+        Component(
+            "dcgan-64",
+            "ganzoo_zoo.presets.gans:DCGAN_64",
+            "DCGAN at 64×64, for a folder of images; no published score",
+            "Radford et al. 2016, arXiv:1511.06434",
+        ),
+        Component(
+            "sngan-cifar10",
+            "ganzoo_zoo.presets.gans:SNGAN_CIFAR10",
+            "residual SNGAN, unconditional; the paper has FID 21.7",
+            "Miyato et al. 2018, arXiv:1802.05957, table 2",
+        ),
+        Component(
+            "wgan-gp-cifar10",
+            "ganzoo_zoo.presets.gans:WGAN_GP_CIFAR10",
+            "residual WGAN-GP, unconditional; the paper has Inception score 7.86",
+            "Gulrajani et al. 2017, arXiv:1704.00028, table 3",
+            "the paper's generator sees batches twice as large",
+        ),
+        Component(
+            "biggan-cifar10",
+            "ganzoo_zoo.presets.gans:BIGGAN_CIFAR10",
+            "small BigGAN, all labels; the paper has FID 14.73",
+            "Brock et al. 2019, arXiv:1809.11096, appendix",
+            "length of the run and mirrored images are a choice",
+        ),
+        Component(
+            "stylegan2-ada-cifar10",
+            "ganzoo_zoo.presets.gans:STYLEGAN2_ADA_CIFAR10",
+            "StyleGAN2 with adaptive augmentation, unconditional; the paper has FID 2.92",
+            "Karras et al. 2020, arXiv:2006.06676",
+        ),
+        Component(
+            "sngan-mnist",
+            "ganzoo_zoo.presets.gans:SNGAN_MNIST",
+            "a narrow SNGAN of digits, minutes on two cores",
+            "Miyato et al. 2018, arXiv:1802.05957",
         ),
     ]

@@ -80,11 +80,10 @@ class TripleGAN(SemiSupervised):
         labelled, positive, negative, fake = s.judge(
             s.images("labelled"), *images, s.images("fake"), classes=(s.batch.labels, *guesses, s.y)
         )
-        share, loss = self.labelled_share, s.loss.discriminator
+        share, loss = self.labelled_share, s.discriminator_loss
         return {
-            "generated": 0.5 * (share * loss(labelled.adv, fake.adv) + (1 - share) * loss(positive.adv, fake.adv)),
-            "classified": 0.5
-            * (share * loss(labelled.adv, negative.adv) + (1 - share) * loss(positive.adv, negative.adv)),
+            "generated": 0.5 * (share * loss(labelled, fake) + (1 - share) * loss(positive, fake)),
+            "classified": 0.5 * (share * loss(labelled, negative) + (1 - share) * loss(positive, negative)),
         }
 
     def generator(self, s: Step) -> Terms:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganzoo.step import Step
+
 
 class DiffAugment:
     """Changes every image that the discriminator sees, real and fake alike, by the same random transformations.
@@ -20,7 +22,7 @@ class DiffAugment:
         chosen = {change_color: color, translate: translation, cut_out: cutout}
         self.changes = [change for change, wanted in chosen.items() if wanted]
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, name: str, s: Step) -> Tensor:
         """Map images `[B, C, H, W]` in [-1, 1] to changed ones of the same shape."""
         for change in self.changes:
             x = change(x)

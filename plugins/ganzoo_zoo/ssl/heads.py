@@ -6,6 +6,8 @@ from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from ganzoo import ImageShape
 from ganzoo.contracts import DiscOutput, Trunk
@@ -37,6 +39,8 @@ class Projection(nn.Module):
         self.adv = last_layer(trunk, 1)
         self.embedding = nn.Embedding(shape.classes, cast(Trunk, trunk).num_features)
         nn.init.normal_(self.embedding.weight, 0.0, 0.02)
+        if is_parametrized(self.adv):  # it is spectrally normalised, and so is all that follows the features
+            spectral_norm(self.embedding)
 
     def project(self, features: Tensor, y: Tensor | None) -> Tensor:
         """Map features `[B, F]` and classes `[B]` to realness `[B]`: ψ(f) alone where a class is -1, or not told."""

@@ -68,9 +68,9 @@ class CoTraining(SemiSupervised):
         if self.gan:
             labelled, real, fake = s.see("labelled", "real", "fake")
             share = self.labelled_share
-            terms["adversarial"] = (1 - share) * s.loss.discriminator(real.adv, fake.adv)
+            terms["adversarial"] = (1 - share) * s.discriminator_loss(real, fake)
             if share:
-                terms["adversarial"] = terms["adversarial"] + share * s.loss.discriminator(labelled.adv, fake.adv)
+                terms["adversarial"] = terms["adversarial"] + share * s.discriminator_loss(labelled, fake)
             if self.rotation_weight:
                 terms["rotation"] = self.rotation_weight * self.rotation(s, "real")
         return {**terms, "label": self.label_weight * label_loss(s)}

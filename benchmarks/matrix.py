@@ -1,0 +1,119 @@
+"""Train two steps of every combination: generator × discriminator × loss × strategy × channels × conditional.
+
+    python -m benchmarks.matrix [--part I/N] [--ssl NAME]
+
+Each either trains, is refused with a reason, or fails, and none may fail. Prints and records the counts, and how often
+each reason was given. With --part only every N-th combination, beginning at the I-th, is tried.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+import ganzoo
+from benchmarks.record import record
+from ganzoo import configure
+from ganzoo.assemble import assemble
+from ganzoo.errors import Incompatible
+from ganzoo.options import options_of
+from ganzoo.registry import installed
+from ganzoo.trainer import Trainer
+
+KINDS = ("generator", "discriminator", "loss", "ssl")
+NAMES = {kind: [r.qualified for r in ganzoo.list_components(kind)] for kind in KINDS}
+SIZE = 16
+TINY: dict[str, Any] = {"width": 4, "hidden": 8, "z_dim": 8, "w_dim": 8, "z_chunk": 4, "embedding": 8}
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Parts by their qualified names, the channels of the images, and whether the generator is told classes."""
+
+    generator: str
+    discriminator: str
+    loss: str
+    ssl: str
+    channels: int
+    conditional: bool
+
+    @property
+    def name(self) -> str:
+        """All of it in one word."""
+        names = (getattr(self, kind).rpartition("/")[2] for kind in KINDS)
+        return "-".join([*names, str(self.channels), *["conditional"] * self.conditional])
+
+
+def every() -> list[Combination]:
+    """Return all combinations; a strategy that needs a conditional generator has no unconditional ones."""
+    found = (Combination(*c) for c in itertools.product(*(NAMES[kind] for kind in KINDS), (1, 3, 4), (False, True)))
+    return [c for c in found if c.conditional or not needs_conditional(c.ssl)]
+
+
+def needs_conditional(ssl: str) -> bool:
+    """Return whether a strategy refuses an unconditional generator."""
+    return bool(installed().get("ssl", ssl).component.load().needs_conditional)
+
+
+def narrow(kind: str, name: str) -> dict[str, Any]:
+    """Return options that make a network tiny."""
+    known = {o.name for o in options_of(installed().get(kind, name).component.load())}
+    small = TINY | ({"hidden": [8, 8]} if kind == "discriminator" else {})
+    return {f"{kind}.{option}": value for option, value in small.items() if option in known}
+
+
+def trains(c: Combination, **more: Any) -> str:
+    """Return "" after two steps, or why these parts are refused."""
+    values: dict[str, Any] = {kind: getattr(c, kind) for kind in KINDS}
+    values |= narrow("generator", c.generator) | narrow("discriminator", c.discriminator)
+    values |= {"data.size": SIZE, "data.channels": c.channels, "data.test_fraction": 0.9, "data.labels": 20}
+    values |= {"generator.conditional": c.conditional, "batch": 4, "steps": 2, "precision": "fp32"}
+    try:
+        trainer = Trainer(assemble(configure(values=values | more)))
+    except Incompatible as refusal:
+        return str(refusal)
+    trainer.iterate()
+    trainer.iterate()
+    if not trainer._terms():
+        raise AssertionError("no player has a term")
+    return ""
+
+
+def main() -> None:
+    """Try, and record the counts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", default="0/1", metavar="I/N")
+    parser.add_argument("--ssl", help="one strategy alone")
+    chosen = parser.parse_args()
+    first, _, steps = chosen.part.partition("/")
+    torch.set_num_threads(1)  # the networks are tiny
+    counts, reasons, failed = Counter[str](), Counter[str](), []
+    some = [c for c in every() if chosen.ssl in (None, c.ssl, c.ssl.rpartition("/")[2])][int(first) :: int(steps)]
+    for number, c in enumerate(some):
+        try:
+            reason = trains(c)
+        except Exception as error:
+            failed.append(f"{c.name}: {error!r:.200}")
+            print("FAILED", failed[-1], flush=True)
+            counts["failed"] += 1
+            continue
+        counts["refused" if reason else "trained"] += 1
+        reasons[reason] += bool(reason)
+        if number % 500 == 0:
+            print(f"{number}/{len(some)} {dict(counts)}", flush=True)
+    given = {reason: n for reason, n in reasons.most_common() if n}
+    counts = Counter({"trained": 0, "refused": 0, "failed": 0}) + counts
+    total = {name: counts[name] for name in ("trained", "refused", "failed")}
+    sizes = {kind: len(names) for kind, names in NAMES.items()}
+    record(
+        "matrix", {**total, "part": chosen.part, "of": {**sizes, "channels": 3}, "reasons": given, "failures": failed}
+    )
+
+
+if __name__ == "__main__":
+    main()

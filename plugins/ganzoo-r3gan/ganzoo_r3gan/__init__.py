@@ -1,0 +1,64 @@
+"""R3GAN as a plugin of ganzoo."""
+
+from ganzoo import Component, hookimpl
+
+PAPER = "Huang et al. 2024, arXiv:2501.05441"
+ORIGIN = "written from the paper; parameters counted layer by layer"
+POWERS_OF_TWO = (8, 16, 32, 64, 128, 256)
+
+
+@hookimpl
+def ganzoo_generators() -> list[Component]:
+    """The generator."""
+    return [
+        Component(
+            "r3gan",
+            "ganzoo_r3gan.generator:Generator",
+            "residual blocks of grouped convolutions, no norm",
+            PAPER,
+            ORIGIN,
+            POWERS_OF_TWO,
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_discriminators() -> list[Component]:
+    """The discriminator's trunk."""
+    return [
+        Component(
+            "r3gan",
+            "ganzoo_r3gan.discriminator:Discriminator",
+            "the generator's mirror: residual blocks of grouped convolutions, no norm",
+            PAPER,
+            ORIGIN,
+            POWERS_OF_TWO,
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_penalties() -> list[Component]:
+    """R1 and R2 in one."""
+    return [
+        Component(
+            "r3gan",
+            "ganzoo_r3gan.penalty:ZeroCentred",
+            "squared gradient at real and at generated images, weaker in the course of the run",
+            PAPER,
+        )
+    ]
+
+
+@hookimpl
+def ganzoo_presets() -> list[Component]:
+    """The paper's recipe."""
+    return [
+        Component(
+            "r3gan-cifar10",
+            "ganzoo_r3gan.presets:CIFAR10",
+            "class-conditional, all labels; the paper has FID 1.96",
+            f"{PAPER}, CIFAR-10",
+            "networks, rates and schedules of the paper, without its augmentation; not yet trained to the end",
+        )
+    ]
