@@ -26,7 +26,10 @@ from ganzoo.registry import installed
 from ganzoo.trainer import Trainer
 
 KINDS = ("generator", "discriminator", "loss", "ssl")
-NAMES = {kind: [r.qualified for r in ganzoo.list_components(kind)] for kind in KINDS}
+NAMES = {
+    kind: [f"{r.qualified}/test_resnet" if r.component.family else r.qualified for r in ganzoo.list_components(kind)]
+    for kind in KINDS
+}
 SIZE = 16
 TINY: dict[str, Any] = {"width": 4, "hidden": 8, "z_dim": 8, "w_dim": 8, "z_chunk": 4, "embedding": 8}
 

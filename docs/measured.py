@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,14 @@ def published() -> str:
     rows = [
         [code(r.component.name), r.component.summary, r.component.paper, *ran(r.component.name)]
         for r in installed().list("preset")
-        if r.component.name != "default"
+        if few_labels(r.component.load())
     ]
     return table(["preset", "what it is", "source", "here"], rows)
+
+
+def few_labels(values: Mapping[str, Any]) -> bool:
+    """Return whether a preset is about few labels of a named data set."""
+    return isinstance(values["data"].get("labels"), int) and values["data"]["source"] != "digits"
 
 
 def ran(preset: str) -> list[str]:
@@ -82,8 +87,13 @@ def ran(preset: str) -> list[str]:
     return [f"{spread(errors)}, {len(errors)} runs" if errors else "not yet run"]
 
 
+def studies(*names: str) -> str:
+    """Return studies by name, or all: table, command, every value, where each was made."""
+    return "\n\n".join(study(name) for name in names or sorted(p.stem for p in (RESULTS / "studies").glob("*.json")))
+
+
 def study(name: str) -> str:
-    """Return a study: its table, its command, every value, and where it was made."""
+    """Return one study."""
     kept = read(RESULTS / "studies" / f"{name}.json")
     result = kept["result"]
     cells = {(t["strategy"], t["labels"]): t for t in result["table"]}
@@ -105,9 +115,9 @@ def study(name: str) -> str:
     )
 
 
-def gains(name: str) -> str:
-    """Return what labels alone lose to every strategy of a study, and what its GAN adds: differences by seed."""
-    cells = read(RESULTS / "studies" / f"{name}.json")["result"]["cells"]
+def gains(*names: str) -> str:
+    """Return how much better than labels alone every strategy of studies is, and what its GAN adds of it, by seed."""
+    cells = [cell for name in names for cell in read(RESULTS / "studies" / f"{name}.json")["result"]["cells"]]
     errors: dict[str, dict[tuple[Any, int], float]] = {}
     for cell in cells:
         if cell["error"] is not None:
@@ -166,6 +176,6 @@ PIECES: dict[str, Callable[..., str]] = {
     "measured": measured,
     "reproductions": reproductions,
     "published": published,
-    "study": study,
+    "studies": studies,
     "gains": gains,
 }

@@ -62,6 +62,7 @@ class Experiment:
             iteration=iteration,
             progress=iteration / self.config.steps,
             device=self.backend.device,
+            world=self.backend.world,
         )
 
 

@@ -32,6 +32,8 @@ class Component:
     defaults: options given to the target unless the user says otherwise.
     tags: words for programs; `download` says that using it fetches something.
     caution: what its user should know first, as that nobody else has reproduced its paper's numbers.
+    family: the option that takes what follows `name/`, for a target that stands for many, as `timm/resnet18`. The
+        target then has a static method `members(pattern) -> list[str]`, which lists what may follow.
 
     Raises ValueError when the name or the target is not of that form.
     """
@@ -45,6 +47,7 @@ class Component:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     caution: str = ""
+    family: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -41,16 +41,26 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A component, its kind (singular) and the plugin that offers it."""
+    """A component, its kind (singular) and the plugin that offers it; of a family, the member that was asked for."""
 
     kind: str
     plugin: Plugin
     component: Component
+    member: str = ""
 
     @property
     def qualified(self) -> str:
-        """`plugin/name`, which no other component of this kind has."""
-        return f"{self.plugin.name}/{self.component.name}"
+        """`plugin/name`, which no other component of this kind has; with `/member` for one of a family."""
+        return f"{self.plugin.name}/{self.component.name}{'/' * bool(self.member)}{self.member}"
+
+    def of_family(self, name: str) -> Registered | None:
+        """Return the member of this family that is called `name/member` or `plugin/name/member`, if it is that."""
+        family = self.component.family
+        for own in (f"{self.qualified}/", f"{self.component.name}/"):
+            if family and name.startswith(own) and (member := name.removeprefix(own)):
+                defaults = {**self.component.defaults, family: member}
+                return replace(self, component=replace(self.component, defaults=defaults), member=member)
+        return None
 
 
 class Registry:
@@ -118,6 +128,7 @@ class Registry:
         kind = singular(kind)
         offered = [r for r in self.components if r.kind == kind]
         found = [r for r in offered if name in (r.qualified, r.component.name)]
+        found = found or [member for r in offered if (member := r.of_family(name))]
         if len(found) == 1:
             return found[0]
         if found:

@@ -23,6 +23,7 @@ class Step:
 
     batch: the images. networks, averaged: every network of the run by name, live and averaged.
     moving: names of the networks that move now; the others are frozen, so that no gradient is computed for them.
+    size: unlabelled images of this process. world: how many processes there are.
     loss: the adversarial loss. progress: in [0, 1) over the run. iteration: counts from 0.
     """
 
@@ -40,10 +41,11 @@ class Step:
         iteration: int,
         progress: float,
         device: torch.device,
+        world: int = 1,
     ) -> None:
         self.batch, self.networks, self.averaged, self.moving = batch, networks, averaged, moving
         self.loss, self.augment, self.shape, self.size, self.real_view = loss, augment, shape, size, real_view
-        self.iteration, self.progress, self.device = iteration, progress, device
+        self.iteration, self.progress, self.device, self.world = iteration, progress, device, world
         self._images: dict[str, Tensor] = {}
         self._seen: dict[tuple[str, str, bool], DiscOutput] = {}
         self._z: Tensor | None = None

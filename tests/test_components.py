@@ -18,11 +18,14 @@ from ganzoo.component import NAME
 from ganzoo.errors import GanzooError
 from ganzoo.hookspecs import KINDS
 from ganzoo.pictures import from_uint8
-from ganzoo.registry import Plugin, Registered
+from ganzoo.registry import Plugin, Registered, installed
 from ganzoo.testing import check_component
 from ganzoo.trainer import Trainer
 
-ALL = ganzoo.list_components()
+ALL = [
+    installed().get(r.kind, f"{r.component.name}/test_resnet") if r.component.family else r
+    for r in ganzoo.list_components()
+]
 F64 = torch.float64
 
 

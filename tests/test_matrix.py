@@ -21,7 +21,7 @@ EXTRAS: list[dict[str, Any]] = [
 ]
 # Their discriminator says nothing of classes, or there is none of images, or no generator.
 JUDGES_NOTHING = ("zoo/supervised", "zoo/aae", "zoo/none", "zoo/margingan", "zoo/projection", "triplegan/triplegan")
-MIX = ("zoo/dcgan", "zoo/cnn-13", "zoo/patch")
+MIX = ("zoo/dcgan", "zoo/cnn-13", "zoo/patch", "zoo/timm/test_resnet")
 
 
 def one_of_each() -> list[tuple[Combination, dict[str, Any]]]:

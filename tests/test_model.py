@@ -204,6 +204,8 @@ def test_commands(folders: Path, cli: Cli, tmp_path: Path) -> None:
 
 def test_info_reads_the_component_itself(cli: Cli) -> None:
     said = cli("info", "generator/dcgan").output
+    assert "3,576,704 at 64×64 RGB" in said
+    assert "2,765,568 at 64×64 RGB" in cli("info", "discriminator/dcgan").output
     for word in (
         "zoo/dcgan",
         "arXiv:1511.06434",

@@ -8,10 +8,13 @@ import textwrap
 
 import click
 
+from ganzoo.component import ImageShape
 from ganzoo.errors import GanzooError, UnknownComponent
 from ganzoo.hookspecs import KINDS
 from ganzoo.options import options_of
 from ganzoo.registry import Registered, Registry, installed
+
+COUNTED = (32, 64)
 
 
 @click.command("info")
@@ -30,6 +33,7 @@ def command(name: str, as_json: bool) -> None:
         "origin": component.origin,
         "caution": component.caution,
         "sizes": list(component.sizes) or "any",
+        "weights": parameters(found),
         "package": f"{found.plugin.distribution} {found.plugin.version}",
         "code": component.target,
     }
@@ -56,6 +60,25 @@ def command(name: str, as_json: bool) -> None:
         import yaml
 
         click.echo("\n" + yaml.safe_dump(dict(target), sort_keys=False).rstrip())
+
+
+def parameters(found: Registered) -> str:
+    """Return how many parameters a network has by default, for RGB images of 32×32 and 64×64 that it can do."""
+    if found.kind not in ("generator", "discriminator") or (found.component.family and not found.member):
+        return ""
+    from ganzoo.critic import Critic
+    from ganzoo.strategy import RealnessHead
+
+    counts = []
+    for size in COUNTED:
+        if size in (found.component.sizes or COUNTED):
+            try:
+                network = found.component.load()(ImageShape(3, size, 10), **found.component.defaults)
+                network = Critic(network, RealnessHead(network)) if found.kind == "discriminator" else network
+            except Exception:  # a plugin's fault, or an option it cannot do without; told when it is trained
+                return ""
+            counts.append(f"{sum(p.numel() for p in network.parameters()):,} at {size}×{size}")
+    return f"{', '.join(counts)} RGB" if counts else ""
 
 
 def _find(registry: Registry, name: str) -> Registered:

@@ -7,18 +7,39 @@ from collections import Counter
 
 import click
 
+from ganzoo.errors import BadOption
 from ganzoo.hookspecs import KINDS
-from ganzoo.registry import installed
+from ganzoo.registry import Registered, installed, singular
 
 
-@click.command("list")
+class Listing(click.Command):
+    """A command with an option for every family of components, as `--timm PATTERN`."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options, those of the families among them."""
+        own = [
+            click.Option([f"--{name}"], metavar="PATTERN", help=f"List what may follow {name}/, as in '*net*'.")
+            for name in families()
+        ]
+        return [*super().get_params(ctx), *own]
+
+
+def families() -> dict[str, Registered]:
+    """Return the components that stand for many, by name."""
+    return {r.component.name: r for r in installed().list() if r.component.family}
+
+
+@click.command("list", cls=Listing)
 @click.argument("kind", required=False, metavar="[KIND]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(kind: str | None, as_json: bool) -> None:
+def command(kind: str | None, as_json: bool, **patterns: str | None) -> None:
     """List components: generators, losses, strategies, …
 
     KIND is one of generators, discriminators, losses, penalties, augments, ssl, datasets, presets.
     """
+    for name, pattern in patterns.items():
+        if pattern is not None:
+            return list_members(families()[name], kind, pattern, as_json)
     registry = installed()
     found = registry.list(kind)
     if as_json:
@@ -27,18 +48,35 @@ def command(kind: str | None, as_json: bool) -> None:
         ]
         click.echo(json.dumps(described, indent=2))
     else:
-        offered = Counter((r.kind, r.component.name) for r in found)
-        rows = [
-            (r.kind, r.component.name if offered[r.kind, r.component.name] == 1 else r.qualified, r.component)
-            for r in found
-        ]
-        width = max((len(name) for _, name, _ in rows), default=0)
-        for plural, one in KINDS.items():
-            if any(kind == one for kind, _, _ in rows):
-                click.secho(plural, bold=True)
-            for kind, name, component in rows:
-                if kind == one:
-                    paper = f" · {component.paper}" if component.paper else ""
-                    click.echo(f"  {name:{width}}  {component.summary}{paper}")
+        show(found)
     for plugin in registry.broken:
         click.echo(f"warning: plugin '{plugin.name}' ({plugin.distribution}) is left out: {plugin.error}", err=True)
+    return None
+
+
+def list_members(family: Registered, kind: str | None, pattern: str, as_json: bool) -> None:
+    """Print the members of a family whose names match a pattern with `*`. Raises BadOption when there is none."""
+    name = family.component.name
+    if kind and singular(kind) != family.kind:
+        raise BadOption(f"{name} is a family of {family.kind}s; try: ganzoo list {family.kind}s --{name} '{pattern}'")
+    members = [f"{name}/{member}" for member in family.component.load().members(pattern)]
+    if not members:
+        raise BadOption(f"nothing in {name} is called like '{pattern}'; try: ganzoo list --{name} '*{pattern}*'")
+    click.echo(json.dumps(members, indent=2) if as_json else "\n".join(members))
+
+
+def show(found: list[Registered]) -> None:
+    """Print components, kind by kind, one a line."""
+    offered = Counter((r.kind, r.component.name) for r in found)
+    rows = []
+    for r in found:
+        name = r.component.name if offered[r.kind, r.component.name] == 1 else r.qualified
+        rows.append((r, f"{name}/…" if r.component.family else name))
+    width = max((len(name) for _, name in rows), default=0)
+    for plural, kind in KINDS.items():
+        if any(r.kind == kind for r, _ in rows):
+            click.secho(plural, bold=True)
+        for r, name in rows:
+            if r.kind == kind:
+                paper = f" · {r.component.paper}" if r.component.paper else ""
+                click.echo(f"  {name:{width}}  {r.component.summary}{paper}")

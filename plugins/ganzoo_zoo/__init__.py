@@ -96,6 +96,14 @@ def ganzoo_discriminators() -> list[Component]:
             (8, *POWERS_OF_TWO, 512, 1024),
         ),
         Component(
+            "timm",
+            "ganzoo_zoo.discriminators.backbone:Discriminator",
+            "any image model of timm, random or pretrained, frozen or tuned; projected features",
+            "Wightman 2019, doi:10.5281/zenodo.4414861; Sauer et al. 2021 (Projected GAN), arXiv:2111.01007",
+            "the models are timm's own",
+            family="backbone",
+        ),
+        Component(
             "patch",
             "ganzoo_zoo.discriminators.patch:Discriminator",
             "the mean realness of patches",

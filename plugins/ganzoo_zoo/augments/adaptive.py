@@ -15,22 +15,24 @@ class Adaptive(nn.Module):
     """A probability that rises while the discriminator is too sure of real images, and falls while it is not.
 
     r = E sign(D(x)) is compared with a target after each of its steps, and p moves by a fixed amount towards it.
-    Karras et al. 2020 (ADA), arXiv:2006.06676, §3.1, eq. 1.
+    Karras et al. 2020 (ADA), arXiv:2006.06676, §3, eq. 1.
     """
 
     p: Tensor
 
     def __init__(self, target: float, kimg: float, start: float) -> None:
         super().__init__()
+        if not 0 <= start <= 1:
+            raise ValueError(f"it begins with a probability of {start}, and that is in [0, 1]")
         self.target, self.kimg = target, kimg
-        self.register_buffer("p", torch.tensor(start))
+        self.register_buffer("p", torch.tensor(float(start)))
 
     @torch.no_grad()
     def adapt(self, s: Step) -> None:
         """Move p by what this step's discriminator said of real images."""
         if self.kimg:
             r = s.see("real")[0].adv.sign().mean()
-            self.p.add_((r - self.target).sign() * (s.size / (1000 * self.kimg))).clamp_(0, 1)
+            self.p.add_((r - self.target).sign() * (s.world * s.size / (1000 * self.kimg))).clamp_(0, 1)
 
 
 class ADA(Adaptive):
@@ -71,7 +73,8 @@ class ADA(Adaptive):
 class APA(Adaptive):
     """Shows the discriminator generated images as real ones, with a probability that follows overfitting.
 
-    Jiang et al. 2021, arXiv:2111.06849, §3.2. Unlabelled real images alone are exchanged.
+    Jiang et al. 2021, arXiv:2111.06849, §3.2. Unlabelled real images alone are exchanged, for images made for it: one
+    more pass of the generator.
 
     Args:
         target: of r, the mean sign of the discriminator's output on real images.

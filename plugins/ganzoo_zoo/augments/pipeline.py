@@ -18,23 +18,23 @@ LUMA = 3**-0.5  # the grey axis of RGB, each component
 def geometry(x: Tensor, p: Tensor, flip: bool = True, turn: bool = True, general: bool = True) -> Tensor:
     """Mirror, turn and shift each image `[B, C, H, W]` by whole pixels; zoom, rotate, stretch and shift it freely."""
     n, size = len(x), x.shape[2]
-    one = torch.zeros(n, device=x.device)
     place = torch.eye(3, device=x.device).expand(n, 3, 3)
+    # These take places of the result to places of the image, so each change goes to the right of those before it.
     if flip:
-        place = scaling(1 - 2 * happens(p, n, 0.5), one + 1) @ place
+        place = place @ scaling(1 - 2 * happens(p, n, 0.5), torch.ones(n, device=x.device))
     if turn:
-        place = rotation(pi / 2 * happens(p, n) * torch.randint(4, (n,), device=x.device)) @ place
+        place = place @ rotation(pi / 2 * happens(p, n) * torch.randint(4, (n,), device=x.device))
     whole = (uniform(2, n, x.device) * 0.125 * size).round() * 2 / size  # in halves of the side
-    place = translation(*(whole * happens(p, n))) @ place
+    place = place @ translation(*(whole * happens(p, n)))
     if general:
         zoom = torch.exp2(0.2 * torch.randn(n, device=x.device) * happens(p, n))
         stretch = torch.exp2(0.2 * torch.randn(n, device=x.device) * happens(p, n))
         # Rotated before and after the stretch, each time so often that any rotation has probability p.
         rare = 1 - (1 - p).sqrt()
         before, after = (pi * uniform(1, n, x.device)[0] * happens(rare, n) for _ in range(2))
-        place = rotation(before) @ scaling(zoom, zoom) @ place
-        place = rotation(after) @ scaling(stretch, 1 / stretch) @ place
-        place = translation(*(0.25 * torch.randn(2, n, device=x.device) * happens(p, n))) @ place
+        place = place @ scaling(zoom, zoom) @ rotation(before)
+        place = place @ scaling(stretch, 1 / stretch) @ rotation(after)
+        place = place @ translation(*(0.25 * torch.randn(2, n, device=x.device) * happens(p, n)))
     grid = F.affine_grid(place[:, :2], list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
 

@@ -74,7 +74,8 @@ class GradientPenalty:
 class Dragan:
     """λ · E(‖∇D(x + δ)‖ - 1)² at points near real images. Kodali et al. 2017, arXiv:1705.07215, §2.4 and algorithm 1.
 
-    δ is uniform noise as wide as half the pixels' standard deviation over the batch, scaled for each image by U(0, 1).
+    δ is uniform noise as wide as half the pixels' standard deviation over the batch, scaled for each image by U(0, 1),
+    as the authors' code has it; the paper's is Gaussian.
 
     Args:
         weight: λ.

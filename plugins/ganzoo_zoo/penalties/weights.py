@@ -87,11 +87,15 @@ class Orthogonal:
 
 
 def matrices(s: Step) -> Iterator[Tensor]:
-    """Yield every weight of the moving networks that is a matrix or a convolution's kernel, as a matrix."""
+    """Yield every weight of the moving networks that is a matrix or a convolution's kernel, its rows the filters."""
     for name in s.moving:
+        modules = [*s.networks[name].modules()]
+        turned = {id(p) for m in modules if isinstance(m, nn.ConvTranspose2d) for p in m.parameters()}
         for p in s.networks[name].parameters():
             if p.requires_grad and p.ndim > 1:
-                yield p.flatten(1)
+                filters = (p.transpose(0, 1) if id(p) in turned else p).flatten(1)
+                if filters.shape[1] > 1:  # the lengths that weight norm learns have no angle
+                    yield filters
 
 
 def oblique(w: Tensor) -> Tensor:
