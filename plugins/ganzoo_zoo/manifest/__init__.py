@@ -1,0 +1,1 @@
+"""What there is: a description of every component, which imports none of them."""
