@@ -87,6 +87,18 @@ def ran(preset: str) -> list[str]:
     return [f"{spread(errors)}, {len(errors)} runs" if errors else "not yet run"]
 
 
+def zoo() -> str:
+    """Return a section for each generator that was run for minutes: its images, command, time and machine."""
+    parts = []
+    for path in sorted((RESULTS / "zoo").glob("*.json")):
+        kept, name = read(path), path.stem
+        r = kept["result"]
+        said = f"{r['steps']} steps in {r['seconds'] / 60:.1f} minutes. {stamp(kept)}"
+        picture = f"![64 digits made by {name}, in a grid](assets/zoo/{name}.png)"
+        parts.append(f"### {name}\n\n{picture}\n\n```bash\n{r['command']}\n```\n\n{said}")
+    return "\n\n".join(parts) or "None was run yet."
+
+
 def studies(*names: str) -> str:
     """Return studies by name, or all: table, command, every value, where each was made."""
     return "\n\n".join(study(name) for name in names or sorted(p.stem for p in (RESULTS / "studies").glob("*.json")))
@@ -177,5 +189,6 @@ PIECES: dict[str, Callable[..., str]] = {
     "reproductions": reproductions,
     "published": published,
     "studies": studies,
+    "zoo": zoo,
     "gains": gains,
 }

@@ -15,10 +15,12 @@ import ganzoo
 from ganzoo import Component, ImageShape, configure, create
 from ganzoo.assemble import assemble
 from ganzoo.component import NAME
+from ganzoo.critic import Critic
 from ganzoo.errors import GanzooError
 from ganzoo.hookspecs import KINDS
 from ganzoo.pictures import from_uint8
 from ganzoo.registry import Plugin, Registered, installed
+from ganzoo.strategy import RealnessHead
 from ganzoo.testing import check_component
 from ganzoo.trainer import Trainer
 
@@ -33,6 +35,16 @@ F64 = torch.float64
 def test_contract(registered: Registered) -> None:
     check_component(registered)
     assert NAME.fullmatch(registered.component.name)
+
+
+def test_dcgan_discriminator_with_minibatch_discrimination() -> None:
+    trunk = create("discriminator", "dcgan", ImageShape(1, 16, 3), width=8, norm="none", minibatch=5).train()
+    alike, apart = torch.zeros(4, 1, 16, 16), torch.randn(4, 1, 16, 16) * 50
+    closeness = [trunk(x)[:, -5:].mean().item() for x in (alike, apart)]
+    assert closeness[0] == pytest.approx(4)  # each is as near to the three others as to itself
+    assert 1 <= closeness[1] < closeness[0]
+    critic = Critic(trunk, RealnessHead(trunk))
+    assert (critic.batch_statistics, critic.batch_norm) == (True, False)
 
 
 @pytest.mark.parametrize("norm", ["batch", "group", "spectral", "none"])

@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo import ImageShape
 from ganzoo_zoo.generators.dcgan import initialize
+from ganzoo_zoo.minibatch import MinibatchDiscrimination
 
 Norm = Literal["batch", "group", "spectral", "none"]
 
@@ -25,9 +26,12 @@ class Discriminator(nn.Module):
         width: channels of the first layer; each later layer has twice as many.
         norm: batch (as in the paper), group (8 channels a group), spectral, or none.
         dropout: probability of dropping a channel after each layer.
+        minibatch: features of minibatch discrimination beside the others, against collapse; Salimans et al. 2016, §3.2.
     """
 
-    def __init__(self, shape: ImageShape, width: int = 64, norm: Norm = "batch", dropout: float = 0.0) -> None:
+    def __init__(
+        self, shape: ImageShape, width: int = 64, norm: Norm = "batch", dropout: float = 0.0, minibatch: int = 0
+    ) -> None:
         super().__init__()
         halvings = shape.size.bit_length() - 3  # down to 4×4
         channels = [shape.channels, *(width * 2**i for i in range(halvings))]
@@ -47,7 +51,8 @@ class Discriminator(nn.Module):
         for i, layer in enumerate(self.layers):
             if isinstance(layer, nn.Conv2d):
                 self.layers[i] = wrap(layer)
-        self.num_features, self.norm = channels[-1] * 16, norm
+        self.num_features, self.norm = channels[-1] * 16 + minibatch, norm
+        self.minibatch = MinibatchDiscrimination(channels[-1] * 16, minibatch) if minibatch else None
 
     def last_layer(self, outputs: int) -> nn.Module:
         """Return a linear layer without bias, as the reference has; spectrally normalised where the others are."""
@@ -57,5 +62,5 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images `[B, C, H, W]` in [-1, 1] to features `[B, num_features]`."""
-        features: Tensor = self.layers(x)
-        return features.flatten(1)
+        features: Tensor = self.layers(x).flatten(1)
+        return features if self.minibatch is None else self.minibatch(features)

@@ -1,0 +1,77 @@
+"""A short run of every generator on MNIST, and 64 images of each: what the architectures look like after minutes.
+
+    python -m benchmarks.zoo_grids --data FOLDER [--only NAME ...] [--runs FOLDER]
+
+FOLDER holds MNIST in the Hub's parquet layout. Writes docs/assets/zoo/NAME.png and benchmarks/results/zoo/NAME.json,
+with the command, its time and the machine. A run that was cut short goes on with the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.record import RESULTS, where
+from ganzoo.storage import to_json, write_file
+
+FOLDER = RESULTS / "zoo"
+PICTURES = Path(__file__).parents[1] / "docs" / "assets" / "zoo"
+CLASSES = "--ssl projection --labels all --set gen.conditional=true"
+RUNS = {
+    "mlp": "--gen mlp --disc dcgan --set disc.norm=spectral --set disc.width=32 --ssl none --loss hinge --steps 3000",
+    "dcgan": "--gen dcgan --disc dcgan --set gen.width=32 --set disc.width=32 --set disc.norm=spectral --ssl none "
+    "--loss hinge --steps 3000",
+    "conv-small": "--gen conv-small --disc dcgan --set gen.width=32 --set disc.width=32 --set disc.norm=spectral "
+    "--ssl none --loss hinge --steps 3000",
+    "sngan": "--preset sngan-mnist --steps 1500",
+    "biggan": f"--gen biggan --disc biggan --set gen.width=16 --set disc.width=16 --loss hinge {CLASSES} "
+    "--set optimizer.beta1=0 --steps 1500",
+    "stylegan2": "--gen stylegan2 --disc stylegan2 --set gen.width=64 --set disc.width=64 --ssl none "
+    "--loss nonsaturating --penalty r1 --set optimizer.lr=2e-3 --set optimizer.beta1=0 --set optimizer.beta2=0.99 "
+    "--steps 2000",
+    "r3gan": f"--gen r3gan --disc r3gan --set gen.width=64 --set disc.width=64 --loss relativistic {CLASSES} "
+    "--penalty r3gan --set penalties.r3gan.gamma=1 --set penalties.r3gan.final_gamma=0.1 --set optimizer.beta1=0 "
+    "--set optimizer.beta2=0.9 --steps 1500",
+}
+
+
+def command(name: str) -> list[str]:
+    """Return the command of a run, without its data and its folder."""
+    return shlex.split(f"ganzoo train {RUNS[name]} --size 32 --batch 64")
+
+
+def main() -> None:
+    """Train, draw and keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", metavar="FOLDER", required=True)
+    parser.add_argument("--only", nargs="+", choices=RUNS, default=[*RUNS])
+    parser.add_argument("--runs", type=Path, default=Path("runs/zoo"))
+    chosen = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for name in chosen.only:
+        if (FOLDER / f"{name}.json").is_file():
+            continue
+        out = str(chosen.runs / name)
+        words = [*command(name)[1:], "--data", chosen.data, "--out", out]
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-m", "ganzoo", *words], check=True)
+        seconds = time.monotonic() - began
+        grid = str(PICTURES / f"{name}.png")
+        subprocess.run(
+            [sys.executable, "-m", "ganzoo", "sample", out, "-n", "64", "--seed", "0", "--out", grid],
+            check=True,
+        )
+        steps = json.loads((Path(out) / "model" / "config.json").read_text(encoding="utf-8"))["step"]
+        shown = shlex.join([*command(name), "--data", "mnist"])
+        result = {"command": shown, "steps": steps, "seconds": round(seconds, 1)}
+        write_file(FOLDER / f"{name}.json", to_json({"result": result, **where()}))
+
+
+if __name__ == "__main__":
+    main()
