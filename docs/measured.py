@@ -23,8 +23,13 @@ def measured() -> str:
 
 def measurement(name: str, kept: dict[str, Any]) -> str:
     """Return one measurement: every value, then machine, versions and commit."""
-    rows = [[f"`{key}`", str(value)] for key, value in flat(kept["result"]) if not isinstance(value, list)]
-    head = f"## {name.replace('_', ' ')}\n\n`python -m benchmarks.{name}`. {stamp(kept)}"
+    rows = [
+        [f"`{key}`", str(value)]
+        for key, value in flat(kept["result"])
+        if key != "command" and not isinstance(value, list)
+    ]
+    command = kept["result"].get("command", f"python -m benchmarks.{name}")
+    head = f"## {name.replace('_', ' ')}\n\n`{command}`. {stamp(kept)}"
     return f"{head}\n\n{table(['what', 'value'], rows)}"
 
 

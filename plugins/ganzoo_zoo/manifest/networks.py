@@ -22,7 +22,7 @@ def ganzoo_generators() -> list[Component]:
             "ganzoo_zoo.generators.sngan:Generator",
             "residual blocks, nearest-neighbour doubling, batch norm",
             "Miyato et al. 2018, arXiv:1802.05957",
-            "written from the paper, appendix B.4; its outputs are torch-mimicry 0.1.16 (with nearest upsampling) to 1e-5",
+            "written from the paper, appendix B.4; outputs as of torch-mimicry 0.1.16, there upsampled like here",
             (16, 32, 48, 64, 128),
         ),
         Component(
@@ -76,7 +76,7 @@ def ganzoo_discriminators() -> list[Component]:
             "ganzoo_zoo.discriminators.sngan:Discriminator",
             "residual blocks with spectral norm; without it, and with mean pooling, WGAN-GP's critic",
             "Miyato et al. 2018, arXiv:1802.05957; Gulrajani et al. 2017, arXiv:1704.00028",
-            "written from the papers; its outputs without spectral norm are torch-mimicry 0.1.16 to 1e-5",
+            "written from the papers; outputs as of torch-mimicry 0.1.16",
             (16, 32, 48, 64, 128),
         ),
         Component(
