@@ -12,6 +12,7 @@ from ganzoo_zoo.penalties.gradient import one_lipschitz, squared_gradient
 from torch import Tensor, nn
 
 import ganzoo
+from benchmarks.matrix import tiny
 from ganzoo import Component, ImageShape, configure, create
 from ganzoo.assemble import assemble
 from ganzoo.component import NAME
@@ -33,7 +34,7 @@ F64 = torch.float64
 
 @pytest.mark.parametrize("registered", ALL, ids=lambda r: f"{r.kind}/{r.qualified}")
 def test_contract(registered: Registered) -> None:
-    check_component(registered)
+    check_component(registered, **tiny(registered.kind, registered.qualified))
     assert NAME.fullmatch(registered.component.name)
 
 
