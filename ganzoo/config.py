@@ -75,6 +75,12 @@ class DataConfig(Strict):
     strength: Annotated[float, Field(ge=0, le=1)] = Field(
         1.0, description="of the strong view, which strategies with two views use"
     )
+    zoom: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="stretch the strong view each way by a factor of up to e^zoom"
+    )
+    elastic: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="displace the strong view smoothly: standard deviation at 5×5 places, in halves of the side"
+    )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be read, and list them")
     memory: Count = Field(2**31, description="bytes up to which decoded images are held in memory; more are streamed")
     workers: Natural = Field(2, description="processes that decode streamed images")

@@ -23,6 +23,7 @@ from ganzoo_zoo.penalties.classifier import (
     VirtualAdversarial,
     divergence,
     entropy,
+    imbalance,
     local_smoothness,
     pull_away,
     two_pass,
@@ -1354,6 +1355,42 @@ def test_bend_shears(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_close(y[0, 0, 0], x[0, 0, 0, [0, 0, 1, 2]], 1e-6)
     assert_close(y[0, 0, 3], x[0, 0, 3, [1, 2, 3, 3]], 1e-6)
     assert_close(y[0, 0, 2], (1 - third) * x[0, 0, 2] + third * x[0, 0, 2, [1, 2, 3, 3]], 1e-6)
+
+
+def test_zoom_stretches_about_the_centre(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "uniform", lambda x, most: torch.full((len(x), 1, 1, 1), most))
+    ramp = (torch.arange(8) + 0.5) / 4 - 1  # the places of the pixels, in halves of the side
+    x = ramp.expand(2, 1, 8, 8)
+    assert_close(views.bend(x, 0.0, zoom=math.log(2)), (2 * x).clamp(ramp[0], ramp[-1]), 1e-9)
+    assert_close(views.bend(x.mT, 0.0, zoom=math.log(2)), (2 * x).clamp(ramp[0], ramp[-1]).mT, 1e-9)
+
+
+def test_elastic_displaces_smoothly_by_its_deviation() -> None:
+    ramp = (torch.arange(33) + 0.5) / 16.5 - 1
+    x = ramp.expand(2000, 1, 33, 33)
+    moved = (views.bend(x, 0.0, elastic=0.05) - x)[:, 0]
+    assert moved[:, 16, 16].std().item() == pytest.approx(0.05, rel=0.1)  # at one of the 5×5 places
+    step = (moved[:, 16, 17] - moved[:, 16, 16]).std().item()
+    assert 0 < step < 0.015  # pixels next to each other move together
+    assert_close(moved[:, 16, 16].mean().item(), 0.0, 0.01)
+
+
+def test_soft_guesses_are_learnt_as_probabilities() -> None:
+    logits, guesses = torch.randn(6, 3), 3 * torch.randn(6, 3)
+    p, q = logits.softmax(1), guesses.softmax(1)
+    each = torch.stack([-sum(q[i, k] * p[i, k].log() for k in range(3)) for i in range(6)])
+    assert_close(guess_loss(logits, guesses, soft=True), each.mean())
+    sure = (q.max(1).values >= 0.8).double()
+    assert 0 < sure.sum() < 6
+    assert_close(guess_loss(logits, guesses, 0.8, soft=True), (each * sure).mean())
+
+
+def test_balance_is_what_the_mean_lacks_of_the_largest_entropy() -> None:
+    logits = torch.randn(7, 4)
+    mean = logits.softmax(1).mean(0)
+    assert_close(imbalance(logits), math.log(4) + (mean * mean.log()).sum())
+    assert_close(imbalance(torch.eye(4) * 100), torch.tensor(0.0), 1e-9)
+    assert_close(imbalance(torch.eye(4)[[0] * 4] * 100), torch.tensor(math.log(4)), 1e-9)
 
 
 def test_bend_shears_after_it_turns(monkeypatch: pytest.MonkeyPatch) -> None:

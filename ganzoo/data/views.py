@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ganzoo.config import DataConfig
 
+COARSE = 5  # places a side at which an elastic displacement is drawn
+
 
 def plain(x: Tensor, config: DataConfig) -> Tensor:
     """Leave the images as they are."""
@@ -28,10 +30,11 @@ def strong(x: Tensor, config: DataConfig) -> Tensor:
     """Change each image by what is weak, then in place, shape, brightness and contrast, and blank a square.
 
     The changes and their ranges are RandAugment's (Cubuk et al. 2020, arXiv:1909.13719) and Cutout's, as in FixMatch;
-    each is applied with probability ½, at most `data.strength` times its range.
+    each is applied with probability ½, at most `data.strength` times its range. `data.zoom` and `data.elastic` add what
+    handwriting bears (Simard et al. 2003, ICDAR, §2).
     """
     with torch.autocast(x.device.type, enabled=False):  # coordinates do not survive bf16
-        x = bend(weak(x, config), config.strength)
+        x = bend(weak(x, config), config.strength, config.zoom, config.elastic)
         x = torch.where(chance(x), x + uniform(x, config.strength / 2), x)
         mean = x.mean((1, 2, 3), keepdim=True)
         x = torch.where(chance(x), torch.lerp(mean, x, 1 + uniform(x, 0.9 * config.strength)), x).clamp(-1, 1)
@@ -58,14 +61,25 @@ def shift(x: Tensor, most: int) -> Tensor:
     return padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def bend(x: Tensor, strength: float) -> Tensor:
-    """Rotate by up to 30°, shear and shift by up to 0.3 of the side each way; what comes in continues the edge."""
+def bend(x: Tensor, strength: float, zoom: float = 0.0, elastic: float = 0.0) -> Tensor:
+    """Rotate by up to 30°, shear and shift by up to 0.3 of the side each way; what comes in continues the edge.
+
+    zoom: of width and height, in powers of e. elastic: deviation of a smooth displacement, in halves of the side.
+    """
     angle, shear_x, shear_y, right, down = (
         (uniform(x, most * strength) * chance(x)).flatten() for most in (pi / 6, 0.3, 0.3, 0.6, 0.6)
     )
     cos, sin = angle.cos(), angle.sin()
     rows = [cos + shear_x * sin, shear_x * cos - sin, right, sin + shear_y * cos, cos - shear_y * sin, down]
-    places = F.affine_grid(torch.stack(rows, 1).reshape(-1, 2, 3), list(x.shape), align_corners=False)
+    places = torch.stack(rows, 1).reshape(-1, 2, 3)
+    if zoom:
+        shape = torch.stack([uniform(x, zoom), uniform(x, zoom)], 1).reshape(-1, 2, 1).exp()
+        places = torch.cat([places[:, :, :2] * shape, places[:, :, 2:]], 2)
+    places = F.affine_grid(places, list(x.shape), align_corners=False)
+    if elastic:
+        coarse = elastic * torch.randn(len(x), 2, COARSE, COARSE, device=x.device)
+        fine = F.interpolate(coarse, size=x.shape[2:], mode="bicubic", align_corners=True)
+        places = places + fine.permute(0, 2, 3, 1)
     return F.grid_sample(x, places, padding_mode="border", align_corners=False)
 
 

@@ -141,6 +141,12 @@ def ganzoo_penalties() -> list[Component]:
             "Grandvalet and Bengio 2004, NeurIPS",
         ),
         Component(
+            "balance",
+            "ganzoo_zoo.penalties.classifier:Balance",
+            "all classes are said equally often",
+            "Krause et al. 2010, NeurIPS",
+        ),
+        Component(
             "pull_away",
             "ganzoo_zoo.penalties.classifier:PullAway",
             "generated images have different features",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -180,6 +181,33 @@ class Entropy:
 def entropy(logits: Tensor) -> Tensor:
     """Return the mean entropy in nats of class probabilities with these logits `[B, K]`."""
     return -(logits.softmax(1) * logits.log_softmax(1)).sum(1).mean()
+
+
+@dataclass
+class Balance:
+    """All classes should be said equally often: weight · (log K - H(E p(y|x))). Krause et al. 2010, NeurIPS, eq. 4.
+
+    With `entropy` it is the mutual information of image and class. It is for data whose classes are equally frequent.
+
+    Args:
+        weight: of the difference to the largest entropy, in nats.
+        every: steps between two such terms; each is then so many times as strong.
+    """
+
+    weight: float = 0.4
+    every: int = 1
+    player: ClassVar[str] = DISCRIMINATOR
+    per_sample: ClassVar[bool] = False
+
+    def __call__(self, s: Step) -> Tensor:
+        """Return the term for this step's unlabelled images."""
+        return self.weight * imbalance(logits_of(s.see("real")[0]))
+
+
+def imbalance(logits: Tensor) -> Tensor:
+    """Return log K - H of the mean class probabilities of logits `[B, K]`, in nats; 0 when all are equally likely."""
+    log_mean = logits.log_softmax(1).logsumexp(0) - math.log(len(logits))
+    return math.log(logits.shape[1]) + (log_mean.exp() * log_mean).sum()
 
 
 @dataclass

@@ -26,11 +26,14 @@ class FixMatch(KPlusOne):
     Args:
         weight: λ.
         threshold: τ.
+        soft: learn the guess as probabilities, not as its likeliest class; with threshold=0 as UDA without sharpening
+            (Xie et al. 2020, arXiv:1904.12848, eq. 1).
         teacher: let the averaged weights guess, without dropout or noise, instead of the network that learns.
     """
 
     weight: float = 1.0
     threshold: float = 0.95
+    soft: bool = False
     teacher: bool = False
 
     views: ClassVar[tuple[str, ...]] = ("weak", "strong")
@@ -40,7 +43,7 @@ class FixMatch(KPlusOne):
         others = ("real", *self.fakes) if self.gan or not self.teacher else ()
         strong, _, *rest = s.see("strong", "labelled", *others, given=() if self.gan else ("real",))
         guesses = self.taught(s) if self.teacher else logits_of(rest[0])
-        guess = guess_loss(logits_of(strong), guesses, self.threshold)
+        guess = guess_loss(logits_of(strong), guesses, self.threshold, self.soft)
         return {**super().discriminator(s), "guess": self.weight * guess}
 
     @torch.no_grad()

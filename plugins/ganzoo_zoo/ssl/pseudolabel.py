@@ -46,8 +46,12 @@ class PseudoLabel(KPlusOne):
         return {**super().discriminator(s), "guess": alpha * guess}
 
 
-def guess_loss(logits: Tensor, guesses: Tensor, threshold: float = 0.0) -> Tensor:
-    """Return mean 1(max p ≥ τ) CE(logits, argmax p), p the probabilities of `guesses` `[B, K]`, taken as given."""
-    probability, label = guesses.detach().softmax(1).max(1)
-    loss = F.cross_entropy(logits, label, reduction="none")
+def guess_loss(logits: Tensor, guesses: Tensor, threshold: float = 0.0, soft: bool = False) -> Tensor:
+    """Return mean 1(max p ≥ τ) CE(logits, argmax p), p the probabilities of `guesses` `[B, K]`, taken as given.
+
+    soft: the cross-entropy with p itself instead of its likeliest class.
+    """
+    p = guesses.detach().softmax(1)
+    probability, label = p.max(1)
+    loss = F.cross_entropy(logits, p if soft else label, reduction="none")
     return (loss * (probability >= threshold)).mean()
