@@ -1,192 +1,185 @@
 """Strategies, data sets and presets."""
 
-from ganzoo import Component, hookimpl
+from ganzoo import Component
+
+SSL = [
+    Component("none", "ganzoo.strategy:Strategy", "no labels: a plain GAN", "Goodfellow et al. 2014, arXiv:1406.2661"),
+    Component(
+        "projection",
+        "ganzoo_zoo.ssl.conditional:ProjectionGAN",
+        "a conditional GAN: each image is judged as one of its class",
+        "Miyato and Koyama 2018, arXiv:1802.05637",
+    ),
+    Component(
+        "acgan",
+        "ganzoo_zoo.ssl.conditional:AuxiliaryClassifierGAN",
+        "a conditional GAN: the discriminator also says the class",
+        "Odena et al. 2017, arXiv:1610.09585",
+    ),
+    Component("supervised", "ganzoo_zoo.ssl.supervised:Supervised", "the classifier alone, on the labelled images"),
+    Component(
+        "kplus1",
+        "ganzoo_zoo.ssl.kplus1:KPlusOne",
+        "the discriminator is a classifier of K classes and 'fake'",
+        "Salimans et al. 2016, arXiv:1606.03498, §5",
+    ),
+    Component(
+        "autoencoder",
+        "ganzoo_zoo.ssl.autoencoder:Autoencoder",
+        "K+1 whose features also reconstruct the image",
+        "after Ranzato and Szummer 2008, ICML",
+    ),
+    Component(
+        "mdgan",
+        "ganzoo_zoo.ssl.mdgan:ModeRegularized",
+        "K+1 with an encoder, whose decoder is the generator",
+        "Che et al. 2017, arXiv:1612.02136",
+    ),
+    Component(
+        "aae",
+        "ganzoo_zoo.ssl.aae:AdversarialAutoencoder",
+        "an autoencoder whose code is a class and a style",
+        "Makhzani et al. 2016, arXiv:1511.05644, §5",
+        caution="paper number not reproduced by third parties: 1.90 % on MNIST with 100 labels; public ports reach "
+        "about 5 %",
+    ),
+    Component(
+        "pseudolabel",
+        "ganzoo_zoo.ssl.pseudolabel:PseudoLabel",
+        "K+1 and the classifier's own guesses as labels",
+        "Lee 2013, ICML workshop",
+    ),
+    Component(
+        "fixmatch",
+        "ganzoo_zoo.ssl.fixmatch:FixMatch",
+        "K+1 and guesses from weakly changed images for strongly changed ones",
+        "Sohn et al. 2020, arXiv:2001.07685",
+    ),
+    Component(
+        "margingan",
+        "ganzoo_zoo.ssl.margingan:MarginGAN",
+        "a classifier beside the GAN, whose fakes lie near its boundary",
+        "Dong and Lin 2019, NeurIPS",
+        caution="paper number not reproduced by third parties: an independent rerun found the classifier without "
+        "the GAN as good; the authors' code ends its pre-training by the test error",
+    ),
+    Component(
+        "s3gan",
+        "ganzoo_zoo.ssl.s3gan:CoTraining",
+        "a conditional GAN from few labels: the discriminator guesses the others",
+        "Lucic et al. 2019, arXiv:1903.02271",
+    ),
+]
+"""Semi-supervised strategies."""
 
 
-@hookimpl
-def ganzoo_ssl() -> list[Component]:
-    """Semi-supervised strategies."""
-    return [
-        Component(
-            "none", "ganzoo.strategy:Strategy", "no labels: a plain GAN", "Goodfellow et al. 2014, arXiv:1406.2661"
-        ),
-        Component(
-            "projection",
-            "ganzoo_zoo.ssl.conditional:ProjectionGAN",
-            "a conditional GAN: each image is judged as one of its class",
-            "Miyato and Koyama 2018, arXiv:1802.05637",
-        ),
-        Component(
-            "acgan",
-            "ganzoo_zoo.ssl.conditional:AuxiliaryClassifierGAN",
-            "a conditional GAN: the discriminator also says the class",
-            "Odena et al. 2017, arXiv:1610.09585",
-        ),
-        Component("supervised", "ganzoo_zoo.ssl.supervised:Supervised", "the classifier alone, on the labelled images"),
-        Component(
-            "kplus1",
-            "ganzoo_zoo.ssl.kplus1:KPlusOne",
-            "the discriminator is a classifier of K classes and 'fake'",
-            "Salimans et al. 2016, arXiv:1606.03498, §5",
-        ),
-        Component(
-            "autoencoder",
-            "ganzoo_zoo.ssl.autoencoder:Autoencoder",
-            "K+1 whose features also reconstruct the image",
-            "after Ranzato and Szummer 2008, ICML",
-        ),
-        Component(
-            "mdgan",
-            "ganzoo_zoo.ssl.mdgan:ModeRegularized",
-            "K+1 with an encoder, whose decoder is the generator",
-            "Che et al. 2017, arXiv:1612.02136",
-        ),
-        Component(
-            "aae",
-            "ganzoo_zoo.ssl.aae:AdversarialAutoencoder",
-            "an autoencoder whose code is a class and a style",
-            "Makhzani et al. 2016, arXiv:1511.05644, §5",
-            caution="paper number not reproduced by third parties: 1.90 % on MNIST with 100 labels; public ports reach "
-            "about 5 %",
-        ),
-        Component(
-            "pseudolabel",
-            "ganzoo_zoo.ssl.pseudolabel:PseudoLabel",
-            "K+1 and the classifier's own guesses as labels",
-            "Lee 2013, ICML workshop",
-        ),
-        Component(
-            "fixmatch",
-            "ganzoo_zoo.ssl.fixmatch:FixMatch",
-            "K+1 and guesses from weakly changed images for strongly changed ones",
-            "Sohn et al. 2020, arXiv:2001.07685",
-        ),
-        Component(
-            "margingan",
-            "ganzoo_zoo.ssl.margingan:MarginGAN",
-            "a classifier beside the GAN, whose fakes lie near its boundary",
-            "Dong and Lin 2019, NeurIPS",
-            caution="paper number not reproduced by third parties: an independent rerun found the classifier without "
-            "the GAN as good; the authors' code ends its pre-training by the test error",
-        ),
-        Component(
-            "s3gan",
-            "ganzoo_zoo.ssl.s3gan:CoTraining",
-            "a conditional GAN from few labels: the discriminator guesses the others",
-            "Lucic et al. 2019, arXiv:1903.02271",
-        ),
-    ]
+TORCHVISION = {
+    "mnist": "MNIST",
+    "fashion-mnist": "FashionMNIST",
+    "kmnist": "KMNIST",
+    "cifar10": "CIFAR10",
+    "cifar100": "CIFAR100",
+    "svhn": "SVHN",
+    "stl10": "STL10",
+}
 
 
-@hookimpl
-def ganzoo_datasets() -> list[Component]:
-    """Data sets by name."""
-    named = {
-        "mnist": "MNIST",
-        "fashion-mnist": "FashionMNIST",
-        "kmnist": "KMNIST",
-        "cifar10": "CIFAR10",
-        "cifar100": "CIFAR100",
-        "svhn": "SVHN",
-        "stl10": "STL10",
-    }
-    return [
+DATASETS = [
+    Component(
+        "digits",
+        "ganzoo_zoo.datasets.digits:digits",
+        "1,797 handwritten digits, 8×8 grey, in the package",
+        "Alpaydin and Kaynak 1998, UCI, doi:10.24432/C50P49",
+        "CC BY 4.0; see ATTRIBUTION beside the file",
+    ),
+    *(
         Component(
-            "digits",
-            "ganzoo_zoo.datasets.digits:digits",
-            "1,797 handwritten digits, 8×8 grey, in the package",
-            "Alpaydin and Kaynak 1998, UCI, doi:10.24432/C50P49",
-            "CC BY 4.0; see ATTRIBUTION beside the file",
-        ),
-        *(
-            Component(
-                name,
-                "ganzoo_zoo.datasets.torchvision:named",
-                f"torchvision's {cls}, downloaded when first used",
-                defaults={"name": cls},
-                tags=("download",),
-            )
-            for name, cls in named.items()
-        ),
-    ]
+            name,
+            "ganzoo_zoo.datasets.torchvision:named",
+            f"torchvision's {cls}, downloaded when first used",
+            defaults={"name": cls},
+            tags=("download",),
+        )
+        for name, cls in TORCHVISION.items()
+    ),
+]
+"""Data sets by name."""
 
 
-@hookimpl
-def ganzoo_presets() -> list[Component]:
-    """Recipes."""
-    return [
-        Component(
-            "default",
-            "ganzoo_zoo.presets.digits:DEFAULT",
-            "what `ganzoo train` does: digits from 100 labels, minutes on a laptop",
-        ),
-        Component(
-            "improved-gan-mnist",
-            "ganzoo_zoo.presets.semi_supervised:IMPROVED_GAN_MNIST",
-            "K+1 and feature matching alone, 100 labels; the paper has 0.93 ± 0.065 % test error",
-            "Salimans et al. 2016, arXiv:1606.03498, table 1",
-        ),
-        Component(
-            "improved-gan-cifar10",
-            "ganzoo_zoo.presets.semi_supervised:IMPROVED_GAN_CIFAR10",
-            "K+1 and feature matching alone, 4000 labels; the paper has 18.63 ± 2.32 % test error",
-            "Salimans et al. 2016, arXiv:1606.03498, table 2",
-        ),
-        Component(
-            "autoencoder-mnist",
-            "ganzoo_zoo.presets.semi_supervised:AUTOENCODER_MNIST",
-            "improved-gan-mnist with a decoder on its features; no published number",
-            "after Ranzato and Szummer 2008, ICML",
-        ),
-        Component(
-            "pseudolabel-mnist",
-            "ganzoo_zoo.presets.semi_supervised:PSEUDOLABEL_MNIST",
-            "pseudo-labels of one hidden layer, 100 labels, no GAN; the paper has 16.15 % test error",
-            "Lee 2013, ICML workshop",
-            "noise and weight norm where the paper has dropout; Adam where it has momentum",
-        ),
-        Component(
-            "fixmatch-mnist",
-            "ganzoo_zoo.presets.semi_supervised:FIXMATCH_MNIST",
-            "FixMatch of a small CNN-13, 100 labels, no GAN; no published number",
-            "Sohn et al. 2020, arXiv:2001.07685",
-        ),
-        Component(
-            "dcgan-64",
-            "ganzoo_zoo.presets.gans:DCGAN_64",
-            "DCGAN at 64×64, for a folder of images; no published score",
-            "Radford et al. 2016, arXiv:1511.06434",
-        ),
-        Component(
-            "sngan-cifar10",
-            "ganzoo_zoo.presets.gans:SNGAN_CIFAR10",
-            "residual SNGAN, unconditional; the paper has FID 21.7",
-            "Miyato et al. 2018, arXiv:1802.05957, table 2",
-        ),
-        Component(
-            "wgan-gp-cifar10",
-            "ganzoo_zoo.presets.gans:WGAN_GP_CIFAR10",
-            "residual WGAN-GP, unconditional; the paper has Inception score 7.86",
-            "Gulrajani et al. 2017, arXiv:1704.00028, table 3",
-            "the paper's generator sees batches twice as large",
-        ),
-        Component(
-            "biggan-cifar10",
-            "ganzoo_zoo.presets.gans:BIGGAN_CIFAR10",
-            "small BigGAN, all labels; the paper has FID 14.73",
-            "Brock et al. 2019, arXiv:1809.11096, appendix",
-            "length of the run and mirrored images are a choice",
-        ),
-        Component(
-            "stylegan2-ada-cifar10",
-            "ganzoo_zoo.presets.gans:STYLEGAN2_ADA_CIFAR10",
-            "StyleGAN2 with adaptive augmentation, unconditional; the paper has FID 2.92",
-            "Karras et al. 2020, arXiv:2006.06676",
-        ),
-        Component(
-            "sngan-mnist",
-            "ganzoo_zoo.presets.gans:SNGAN_MNIST",
-            "a narrow SNGAN of digits, minutes on two cores",
-            "Miyato et al. 2018, arXiv:1802.05957",
-        ),
-    ]
+PRESETS = [
+    Component(
+        "default",
+        "ganzoo_zoo.presets.digits:DEFAULT",
+        "what `ganzoo train` does: digits from 100 labels, minutes on a laptop",
+    ),
+    Component(
+        "improved-gan-mnist",
+        "ganzoo_zoo.presets.semi_supervised:IMPROVED_GAN_MNIST",
+        "K+1 and feature matching alone, 100 labels; the paper has 0.93 ± 0.065 % test error",
+        "Salimans et al. 2016, arXiv:1606.03498, table 1",
+    ),
+    Component(
+        "improved-gan-cifar10",
+        "ganzoo_zoo.presets.semi_supervised:IMPROVED_GAN_CIFAR10",
+        "K+1 and feature matching alone, 4000 labels; the paper has 18.63 ± 2.32 % test error",
+        "Salimans et al. 2016, arXiv:1606.03498, table 2",
+    ),
+    Component(
+        "autoencoder-mnist",
+        "ganzoo_zoo.presets.semi_supervised:AUTOENCODER_MNIST",
+        "improved-gan-mnist with a decoder on its features; no published number",
+        "after Ranzato and Szummer 2008, ICML",
+    ),
+    Component(
+        "pseudolabel-mnist",
+        "ganzoo_zoo.presets.semi_supervised:PSEUDOLABEL_MNIST",
+        "pseudo-labels of one hidden layer, 100 labels, no GAN; the paper has 16.15 % test error",
+        "Lee 2013, ICML workshop",
+        "noise and weight norm where the paper has dropout; Adam where it has momentum",
+    ),
+    Component(
+        "fixmatch-mnist",
+        "ganzoo_zoo.presets.semi_supervised:FIXMATCH_MNIST",
+        "FixMatch of a small CNN-13, 100 labels, no GAN; no published number",
+        "Sohn et al. 2020, arXiv:2001.07685",
+    ),
+    Component(
+        "dcgan-64",
+        "ganzoo_zoo.presets.gans:DCGAN_64",
+        "DCGAN at 64×64, for a folder of images; no published score",
+        "Radford et al. 2016, arXiv:1511.06434",
+    ),
+    Component(
+        "sngan-cifar10",
+        "ganzoo_zoo.presets.gans:SNGAN_CIFAR10",
+        "residual SNGAN, unconditional; the paper has FID 21.7",
+        "Miyato et al. 2018, arXiv:1802.05957, table 2",
+    ),
+    Component(
+        "wgan-gp-cifar10",
+        "ganzoo_zoo.presets.gans:WGAN_GP_CIFAR10",
+        "residual WGAN-GP, unconditional; the paper has Inception score 7.86",
+        "Gulrajani et al. 2017, arXiv:1704.00028, table 3",
+        "the paper's generator sees batches twice as large",
+    ),
+    Component(
+        "biggan-cifar10",
+        "ganzoo_zoo.presets.gans:BIGGAN_CIFAR10",
+        "small BigGAN, all labels; the paper has FID 14.73",
+        "Brock et al. 2019, arXiv:1809.11096, appendix",
+        "length of the run and mirrored images are a choice",
+    ),
+    Component(
+        "stylegan2-ada-cifar10",
+        "ganzoo_zoo.presets.gans:STYLEGAN2_ADA_CIFAR10",
+        "StyleGAN2 with adaptive augmentation, unconditional; the paper has FID 2.92",
+        "Karras et al. 2020, arXiv:2006.06676",
+    ),
+    Component(
+        "sngan-mnist",
+        "ganzoo_zoo.presets.gans:SNGAN_MNIST",
+        "a narrow SNGAN of digits, minutes on two cores",
+        "Miyato et al. 2018, arXiv:1802.05957",
+    ),
+]
+"""Recipes."""
