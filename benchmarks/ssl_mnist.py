@@ -41,7 +41,7 @@ def settings(chosen: argparse.Namespace, seed: int) -> Config:
     return configure(preset=chosen.preset, values=values)
 
 
-def measure(name: str, config: Config, runs: Path, data: str) -> dict[str, Any]:
+def measure(name: str, preset: str, config: Config, runs: Path, data: str) -> dict[str, Any]:
     """Train, or go on, and return what is kept of the run."""
     clock, began = runs / f"{name}.seconds", time.monotonic()
     before = float(clock.read_text()) if clock.is_file() else 0.0
@@ -55,7 +55,7 @@ def measure(name: str, config: Config, runs: Path, data: str) -> dict[str, Any]:
     rows = [r for r in Run(runs / name).metrics() if "error" in r]
     recipe = config.to_json().replace(data, "mnist")
     return {
-        "preset": name.rpartition("-")[0],
+        "preset": preset,
         "seed": config.seed,
         "split_seed": config.data.split_seed,
         "labels": config.data.labels,
@@ -90,7 +90,9 @@ def main() -> None:
         path = FOLDER / f"{name}.json"
         if not path.is_file():
             FOLDER.mkdir(parents=True, exist_ok=True)
-            write_file(path, to_json({"result": measure(name, config, chosen.runs, chosen.data), **where()}))
+            write_file(
+                path, to_json({"result": measure(name, chosen.preset, config, chosen.runs, chosen.data), **where()})
+            )
         errors.append(json.loads(path.read_text())["result"]["error"])
         spread = f" ± {100 * statistics.stdev(errors):.3f}" if len(errors) > 1 else ""
         values = ", ".join(f"{100 * e:.2f}" for e in errors)
