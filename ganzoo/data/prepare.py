@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from ganzoo.errors import BadData
 from ganzoo.pictures import prepare
 
 LOOKED_AT = 64
+CHUNK = 64
 
 
 class Images(Protocol):
@@ -142,20 +143,17 @@ class Decoder:
     def all(self, table: Table, skip_corrupt: bool) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], list[int]]:
         """Decode a whole table. Returns the images and the indices that could not be read (their pixels are zero)."""
         pixels = np.zeros((len(table), self.channels, self.size, self.size), dtype=np.uint8)
-        corrupt: list[int] = []
 
-        def decode(index: int) -> None:
+        def fails(index: int) -> bool:
             try:
                 pixels[index] = self.one(table, index)
             except BadData:
                 if not skip_corrupt:
                     raise
-                corrupt.append(index)
+                return True
+            return False
 
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for _ in pool.map(decode, range(len(table)), chunksize=64):
-                pass
-        return pixels, sorted(corrupt)
+        return pixels, such(fails, len(table))
 
     def unreadable(self, table: Table) -> list[int]:
         """Return the indices of images that cannot be read."""
@@ -167,8 +165,15 @@ class Decoder:
                 return True
             return False
 
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            return [i for i, bad in enumerate(pool.map(fails, range(len(table)))) if bad]
+        return such(fails, len(table))
+
+
+def such(test: Callable[[int], bool], count: int) -> list[int]:
+    """Return the numbers below `count` that pass a test, tried by several threads. A thread takes many at a time: to
+    hand one over costs about as much as to decode a small image."""
+    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return [i for found in pool.map(lambda chunk: [i for i in chunk if test(i)], chunks) for i in found]
 
 
 def look(source: Source, skip_corrupt: bool) -> tuple[int, int]:
