@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ganzoo.assemble import Experiment, assemble
 from ganzoo.config import Config
 from ganzoo.data import SPLIT, Split
+from ganzoo.format import CONFIG, read_model_file
+from ganzoo.hub import find
 from ganzoo.model import GAN
 from ganzoo.recipes import configure, describe_run
 from ganzoo.registry import Registry, installed
@@ -41,9 +43,10 @@ def train(
     if config is None and out is not None:
         config = Config.of_run(out)
     if not isinstance(config, Config):
-        config = configure(values=config, registry=registry)
+        config = configure(values=starting(config or {}), registry=registry)
     kept = Path(out) / SPLIT if out and config.data.split else None
-    experiment = assemble(config, registry, Split.of(kept) if kept and kept.is_file() else None)
+    begun = bool(out and Run(Path(out)).checkpoints())
+    experiment = assemble(config, registry, Split.of(kept) if kept and kept.is_file() else None, begun)
     run = open_run(experiment, out, registry)
     trainer = Trainer(experiment, run)
     started(experiment, run)
@@ -51,6 +54,20 @@ def train(
     gan = trainer.averaged
     gan.facts["run_folder"] = str(run.path)
     return gan
+
+
+def starting(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a run with those of the model that it starts from below them: its parts and image size.
+
+    A name on the Hub is made that of one commit. Raises CorruptFile, BadData or HubError.
+    """
+    if not values.get("start"):
+        return dict(values)
+    folder = find(values["start"])
+    told, _ = read_model_file(folder.file(CONFIG), str(folder))
+    parts = {kind: {"name": c.name, **c.options} for kind, c in told.components}
+    shape = {"data.size": told.shape.size, "data.channels": told.shape.channels, "data.fit": told.fit}
+    return {**parts, **shape, **values, "start": folder.address}
 
 
 def open_run(experiment: Experiment, out: str | PathLike[str] | None, registry: Registry) -> Run:

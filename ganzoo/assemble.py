@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.backend import Backend, make_backend, seed_everything
+from ganzoo.card import public_source
 from ganzoo.component import ImageShape, describe
 from ganzoo.config import Config, Part
 from ganzoo.contracts import AdversarialLoss, Augment, Networks, Penalty, Player, Terms
@@ -66,10 +67,13 @@ class Experiment:
         )
 
 
-def assemble(config: Config, registry: Registry | None = None, split: Split | None = None) -> Experiment:
+def assemble(
+    config: Config, registry: Registry | None = None, split: Split | None = None, begun: bool = False
+) -> Experiment:
     """Make the objects of a run. Every reason not to train is found here.
 
-    split: whose labels may be seen, instead of what the configuration says.
+    split: whose labels may be seen, instead of what the configuration says. begun: whether a checkpoint will take the
+    place of all weights, so that none are to be had from elsewhere.
 
     Raises BadDevice, BadData, BadOption, UnknownComponent or Incompatible, each with what mends it.
     """
@@ -82,6 +86,7 @@ def assemble(config: Config, registry: Registry | None = None, split: Split | No
 
     seed_everything(seed_of(config.seed, "weights"))
     gan = GAN.build(config, shape, registry, class_names=list(source.class_names), fit=config.data.fit)
+    started = begin(gan, config.start) if config.start and not begun else {}
     loss = registry.create("loss", config.loss.name, options=config.loss.options)
     penalties = {n: registry.create("penalty", n, options=options) for n, options in config.penalties.items()}
     augment = (
@@ -122,10 +127,46 @@ def assemble(config: Config, registry: Registry | None = None, split: Split | No
     show_real_images(gan, data, seed_of(config.seed, "initialise"))
     for view in gan.strategy.views if gan.strategy.views != ("labelled",) else ():
         batches.see(torch.zeros(1, shape.channels, size, size, dtype=torch.uint8), view)
-    gan.facts = {"split": data.split.hash, "run": config.to_dict()}
+    gan.facts = {"split": data.split.hash, "run": public(config.to_dict()), "data": facts_of(data, config), **started}
     experiment = Experiment(config, backend, data, gan, gan.copy(), players, loss, augment, learning, batches)
     rehearse(experiment)
     return experiment
+
+
+def begin(gan: GAN, model: str) -> dict[str, Any]:
+    """Start from a model's weights, as far as they fit. Returns the facts of it. Raises Incompatible when none fits."""
+    other = GAN.from_pretrained(model)
+    taken = {}
+    for name, network in gan.networks.items():
+        own, given = network.state_dict(), other.networks[name].state_dict() if name in other.networks else {}
+        fit = {key: given[key] for key, tensor in own.items() if key in given and given[key].shape == tensor.shape}
+        network.load_state_dict(fit, strict=False)
+        left = [key for key in own if key not in fit]
+        taken[name] = f"{len(fit)} of {len(own)} tensors" + (f", not {', '.join(left[:3])}" if left else "")
+        taken[name] += f" and {len(left) - 3} more" if len(left) > 3 else ""
+    if all(words.startswith("0 of") for words in taken.values()):
+        raise Incompatible(f"nothing of {model} fits these networks; see what it is with: ganzoo card {model}")
+    return {"start": {"model": public_source(model), "taken": taken}}
+
+
+def public(run: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's configuration as others may see it: paths of this machine by their last part alone."""
+    paths = {key: run["data"][key] for key in ("source", "split") if run["data"][key]}
+    data = run["data"] | {key: public_source(path) for key, path in paths.items()}
+    return {**run, "data": data, "start": run["start"] and public_source(run["start"])}
+
+
+def facts_of(data: Dataset, config: Config) -> dict[str, Any]:
+    """Return what a card says of the data."""
+    source = public_source(config.data.source)
+    return {
+        "name": source.removeprefix("hf:"),
+        "hub": source.removeprefix("hf:") if source.startswith("hf:") else None,
+        "train": len(data.train),
+        "labelled": len(data.labelled),
+        "held_out": len(data.test),
+        "labelled_in_unlabelled": config.data.labelled_in_unlabelled,
+    }
 
 
 def rehearse(experiment: Experiment) -> None:

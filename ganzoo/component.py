@@ -32,6 +32,8 @@ class Component:
     defaults: options given to the target unless the user says otherwise.
     tags: words for programs; `download` says that using it fetches something.
     caution: what its user should know first, as that nobody else has reproduced its paper's numbers.
+    start: options about the weights that training starts from, as `pretrained`; a trained model has its own, and is
+        made without them.
     family: the option that takes what follows `name/`, for a target that stands for many, as `timm/resnet18`. The
         target then has a static method `members(pattern) -> list[str]`, which lists what may follow.
 
@@ -48,6 +50,7 @@ class Component:
     tags: tuple[str, ...] = ()
     caution: str = ""
     family: str = ""
+    start: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):

@@ -122,6 +122,11 @@ class Config(Strict):
     optimizer: Optimizer = Field(default=Optimizer(), description="of every player")
     players: dict[str, dict[str, Any]] = Field(default={}, description="what differs for one player's optimizer")
     ema: Fraction | None = Field(None, description="decay of the averaged weights; default: 1 - 10/steps")
+    start: Annotated[str | None, BeforeValidator(_path)] = Field(
+        None,
+        min_length=1,
+        description="run, model folder or org/name[@revision] whose weights to start from, as far as they fit",
+    )
     seed: Natural = Field(0, description="of weights, latents and batches")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the networks' arithmetic")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")

@@ -56,6 +56,10 @@ class CannotWrite(GanzooError):
     """A file could not be written (full disk, missing permission); what was there before is kept."""
 
 
+class HubError(GanzooError):
+    """The Hugging Face Hub refused, has no such thing, or cannot be reached."""
+
+
 class Diverged(GanzooError):
     """A loss is no longer a number."""
 

@@ -1,35 +1,50 @@
-"""A trained GAN: sample, classify, score; and the folder that holds it."""
+"""A trained GAN: sample, classify, score; kept in a folder, or on the Hugging Face Hub."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
 from PIL import Image
-from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
 import ganzoo
-from ganzoo.component import ImageShape
+from ganzoo.card import render
+from ganzoo.component import ImageShape, describe
 from ganzoo.config import Part
-from ganzoo.errors import BadData, CorruptFile, Incompatible
+from ganzoo.errors import BadData, CorruptFile, GanzooError, Incompatible, UnknownComponent
+from ganzoo.format import (
+    CARD,
+    CONFIG,
+    CURVE,
+    DTYPES,
+    FORMAT,
+    SAMPLES,
+    ModelFile,
+    Precision,
+    check_weights,
+    outlines,
+    read_model_file,
+)
+from ganzoo.hub import Folder, find, upload
 from ganzoo.pictures import from_uint8, grid, png, prepare
-from ganzoo.registry import Registry, installed
+from ganzoo.registry import Registry, distributions, installed
 from ganzoo.step import latent
-from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json, write_folder
+from ganzoo.storage import read_tensors, tensor_bytes, to_json, write_folder
 from ganzoo.strategy import Kit, Strategy
 
 Pictures: TypeAlias = Tensor | Image.Image | str | Path | Sequence[Image.Image | str | Path]
 """Images as users have them: a tensor in [-1, 1] or uint8, a picture or path, or several."""
 
-FORMAT = 1
 CHUNK = 256
+Loaded = TypeVar("Loaded")
 
 
 class Parts(Protocol):
@@ -57,34 +72,22 @@ class Named:
     ssl: Part
 
 
-class ComponentFact(BaseModel):
-    """A component of a model, and the package that it came from."""
+class OnePart(dict[str, nn.Module]):
+    """The one network that was read of a model. Raises Incompatible for every other."""
+
+    def __missing__(self, name: str) -> nn.Module:
+        raise Incompatible(f"this model was read without its {name} (part='{next(iter(self))}'); read it whole")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a model says of itself, without its weights: where it is, its `config.json`, card, and files' bytes."""
 
     name: str
-    options: dict[str, Any]
-    package: str
-    version: str
-
-
-class ComponentFacts(BaseModel):
-    """The components of a model."""
-
-    generator: ComponentFact
-    discriminator: ComponentFact
-    ssl: ComponentFact
-
-
-class ModelFile(BaseModel):
-    """What a model folder's `config.json` holds, besides facts that a run adds."""
-
-    library: Literal["ganzoo"]
-    format: int
-    version: str
-    shape: ImageShape
-    class_names: list[str]
-    fit: Literal["crop", "pad", "stretch"]
-    components: ComponentFacts
-    sha256: dict[str, str]
+    commit: str
+    config: dict[str, Any]
+    card: str
+    sizes: dict[str, int]
 
 
 @dataclass
@@ -157,7 +160,7 @@ class GAN:
 
     def network(self, name: str) -> nn.Module:
         """Return a network by name. Raises Incompatible when this model has none of that name."""
-        if name not in self.networks:
+        if name not in self.networks and not isinstance(self.networks, OnePart):
             raise Incompatible(f"this model has no {name}: it was trained with ssl '{self.parts.ssl.name}'{self._off}")
         return self.networks[name]
 
@@ -219,7 +222,8 @@ class GAN:
 
         Raises Incompatible when the discriminator was trained without a generator.
         """
-        self.network("generator")
+        if not any("generator" in player.networks for player in self.strategy.players()):
+            self.network("generator")
         discriminator = self.network("discriminator")
         scores = [discriminator(x).adv.float().cpu() for x in self._chunks(images)]
         return torch.cat(scores) if scores else torch.empty(0)
@@ -283,9 +287,17 @@ class GAN:
         except Exception as error:  # decoders raise anything from OSError to SyntaxError
             raise BadData(f"image {image} cannot be read ({error})") from error
 
-    def save(self, folder: str | Path) -> None:
-        """Write the model folder: `config.json`, one safetensors file a network, `samples.png`. Raises CannotWrite."""
-        files = {f"{name}.safetensors": tensor_bytes(m.state_dict()) for name, m in self.networks.items()}
+    def save(self, folder: str | Path, dtype: Precision = "fp32", more: Mapping[str, bytes] | None = None) -> None:
+        """Write the model folder: `config.json`, one safetensors file a network, `samples.png` and the card.
+
+        dtype: of the weights in the files. more: further pictures. Raises CannotWrite.
+        """
+        files = {
+            f"{name}.safetensors": tensor_bytes(
+                {k: t.to(DTYPES[dtype]) if t.is_floating_point() else t for k, t in m.state_dict().items()}
+            )
+            for name, m in self.networks.items()
+        }
         config = {
             "library": "ganzoo",
             "format": FORMAT,
@@ -293,56 +305,118 @@ class GAN:
             "shape": self.shape._asdict(),
             "class_names": list(self.class_names),
             "fit": self.fit,
+            "dtype": dtype,
             "components": self.components,
             "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
             **self.facts,
         }
-        files["config.json"] = to_json(config)
+        files[CONFIG] = to_json(config)
+        files |= more or {}
         if "generator" in self.networks:
-            files["samples.png"] = png(grid(self.sample(100, seed=0)))
+            files[SAMPLES] = png(grid(self.sample(100, seed=0)))
+        files[CARD] = render(config, pictures=[n for n in (SAMPLES, CURVE) if n in files]).encode()
         write_folder(Path(folder), files)
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> GAN:
-        """Read a model folder, or the model of a run folder.
+    def from_pretrained(
+        cls,
+        model: str | Path,
+        *,
+        part: str | None = None,
+        revision: str | None = None,
+        device: str | torch.device = "cpu",
+        token: str | bool | None = None,
+    ) -> GAN:
+        """Read a model: of a run folder, a model folder, or `org/name` of the Hugging Face Hub.
 
-        Only registered names are looked up; nothing that the folder says is imported.
-        Raises CorruptFile, UnknownComponent, BadOption or Incompatible.
+        part: read this network alone, as `"generator"`; what needs another then says that it is missing.
+        revision: branch, tag or commit on the Hub. It is looked up once, and every file is of that one commit.
+        token: for private models; default: that of `hf auth login`.
+
+        Only registered names are looked up; nothing that the folder says is imported, and nothing is unpickled. Each
+        file must have the sha256 that the folder names, and the tensors that its networks have, before it is read.
+        Raises CorruptFile, UnknownComponent, BadOption, Incompatible, BadData or HubError.
         """
-        folder = Path(path)
-        folder = folder / "model" if (folder / "model" / "config.json").is_file() else folder
-        if not folder.is_dir():
-            raise BadData(f"there is no run or model folder {path}; ganzoo train makes one")
-        if not (folder / "config.json").is_file() or (folder / "checkpoints").exists():
-            raise BadData(f"{path} holds no finished model; continue its run with: ganzoo train --out {path}")
-        config = read_json(folder / "config.json")
-        if config.get("library") != "ganzoo":
-            raise CorruptFile(f"{folder} is not a ganzoo model folder")
-        if isinstance(config.get("format"), int) and config["format"] > FORMAT:
-            raise CorruptFile(
-                f"{folder} was written by ganzoo {config.get('version')}; "
-                f"install that version: pip install 'torch-ganzoo>={config.get('version')}'"
-            )
-        try:
-            told = ModelFile.model_validate(config)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise CorruptFile(f"{folder}/config.json does not describe a model ({where}: {first['msg']})") from error
-        parts = Named(**{kind: Part(**{**c.options, "name": c.name}) for kind, c in told.components})
-        shape, hashes = told.shape, told.sha256
-        if len(told.class_names) != shape.classes:
-            raise CorruptFile(f"{folder}/config.json names {len(told.class_names)} classes, and says {shape.classes}")
-        known: dict[str, Any] = {"class_names": told.class_names, "fit": told.fit}
-        gan = cls.build(parts, shape, **known)
+        folder = find(model, revision, token)
+        told, facts = read_model_file(folder.file(CONFIG), str(folder))
+        parts = Named(**{kind: told.part(kind) for kind in Named.__dataclass_fields__})
+        known: dict[str, Any] = {"class_names": told.class_names, "fit": told.fit, "facts": facts}
+        with outlines(str(folder)):
+            outline = _restored(lambda: cls.build(parts, told.images), told, folder)
+        names = [part] if part else [*outline.networks]
+        files = {}
+        for name in names:
+            like = outline.network(name).state_dict()
+            files[name] = folder.file(f"{name}.safetensors")
+            try:
+                check_weights(
+                    files[name], told.sha256.get(f"{name}.safetensors"), like, f"{folder}: {files[name].name}"
+                )
+            except CorruptFile:
+                folder.forget(files[name].name)
+                raise
+        with torch.random.fork_rng(devices=[]):
+            gan = _restored(lambda: cls.build(parts, told.images, **known), told, folder)
+        if part:
+            gan.networks = OnePart({part: gan.networks[part]})
         for name, network in gan.networks.items():
-            file = folder / f"{name}.safetensors"
-            if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != hashes.get(file.name):
-                raise CorruptFile(f"{file} is missing or damaged: its sha256 is not the one in config.json")
-            load_weights(network, read_tensors(file), str(file))
+            network.load_state_dict(read_tensors(files[name]))
             network.requires_grad_(False).eval()
-        gan.facts = {k: v for k, v in config.items() if k not in ModelFile.model_fields}
+        if folder.commit:
+            gan.facts["hub"] = {"name": getattr(folder, "repo", ""), "commit": folder.commit}
         return gan.to(device)
+
+    @staticmethod
+    def inspect(model: str | Path, revision: str | None = None, token: str | bool | None = None) -> Inspection:
+        """Return what a model says of itself; of the Hub's, its `config.json` and card alone are fetched.
+
+        Raises CorruptFile, BadData or HubError.
+        """
+        folder = find(model, revision, token)
+        told, facts = read_model_file(folder.file(CONFIG), str(folder))
+        sizes = folder.sizes()
+        card = folder.file(CARD).read_text(encoding="utf-8", errors="replace") if CARD in sizes else ""
+        return Inspection(str(folder), folder.commit, {**told.model_dump(mode="json"), **facts}, card, sizes)
+
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        dtype: Precision = "fp32",
+        token: str | bool | None = None,
+    ) -> str:
+        """Publish this model as `org/name` on the Hugging Face Hub, in one commit, and return its address.
+
+        private: whether a repository that is made for it is; one that exists stays as it is.
+        revision: a branch, made when it does not exist. dtype: of the published weights.
+        Raises HubError, or CorruptFile when a model of another library would be overwritten.
+        """
+        with TemporaryDirectory() as folder:
+            self.save(Path(folder) / "model", dtype)
+            return upload(Path(folder) / "model", repo, private, revision, token)
+
+
+def _restored(build: Callable[[], Loaded], told: ModelFile, folder: Folder) -> Loaded:
+    """Build what a file describes. What it asks for in vain, or wrongly, is the file's fault."""
+    try:
+        return build()
+    except UnknownComponent as error:
+        raise UnknownComponent(f"{folder}: {error}{_wanted(told)}") from error
+    except GanzooError:
+        raise
+    except Exception as error:  # a component met options, or a shape, that its author did not foresee
+        raise CorruptFile(f"{folder}: {CONFIG} describes networks that cannot be made ({describe(error)})") from error
+
+
+def _wanted(told: ModelFile) -> str:
+    """Return which packages a model says that it needs, and this machine lacks."""
+    facts = (getattr(told.components, kind) for kind in Named.__dataclass_fields__)
+    named = sorted({f.package for f in facts if f.package} - set(distributions()))
+    if not named:
+        return ""
+    return f" The model says that it needs the package {', '.join(named)}: look at it, then pip install {named[0]}"
 
 
 def parameters(network: nn.Module) -> int:
@@ -362,5 +436,11 @@ def _make(kind: str, part: Part, shape: ImageShape, registry: Registry) -> nn.Mo
 
 
 def _provenance(kind: str, part: Part, registry: Registry) -> dict[str, Any]:
-    plugin = registry.get(kind, part.name).plugin
-    return {"name": part.name, "options": part.options, "package": plugin.distribution, "version": plugin.version}
+    found = registry.get(kind, part.name)
+    options = {name: value for name, value in part.options.items() if name not in found.component.start}
+    return {
+        "name": part.name,
+        "options": options,
+        "package": found.plugin.distribution,
+        "version": found.plugin.version,
+    }

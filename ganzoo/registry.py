@@ -173,6 +173,11 @@ def installed() -> Registry:
     return Registry.discover()
 
 
+def distributions() -> set[str]:
+    """Return the names of the installed packages that bring plugins."""
+    return {p.distribution for p in installed().plugins}
+
+
 def create(kind: str, name: str, /, *context: Any, **options: Any) -> Any:
     """Make an installed component by name: `create("generator", "dcgan", shape, width=64)`.
 

@@ -169,6 +169,11 @@ class Run:
         path = self.path / METRICS
         return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
+    def environment(self) -> dict[str, Any]:
+        """Return versions and machine, as they were when the run began."""
+        facts = read_json(self.path / ENVIRONMENT)
+        return {name: facts.get(name, {}) for name in ("versions", "machine")}
+
     def save_picture(self, step: int, content: bytes) -> Path:
         """Write a sample grid."""
         path = self.path / "samples" / f"{step:06d}.png"

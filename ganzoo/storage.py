@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ganzoo.errors import CannotWrite, CorruptFile
 
 MANIFEST = "manifest.json"
+LARGEST_HEADER = 2**23
 
 
 @contextmanager
@@ -107,6 +108,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CorruptFile(f"{path} cannot be read as safetensors ({error})") from error
 
 
+def read_shapes(path: Path) -> dict[str, list[int]]:
+    """Return the names and shapes of a safetensors file's tensors, from its header alone. Raises CorruptFile."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+        if size > LARGEST_HEADER:
+            raise CorruptFile(f"{path} has a header of {size:,} bytes; no network needs more than {LARGEST_HEADER:,}")
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CorruptFile(f"{path} cannot be read as safetensors ({error})") from error
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """Read the metadata of a safetensors file. Raises CorruptFile."""
     try:
@@ -125,7 +139,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises CorruptFile."""
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CorruptFile(f"{path} cannot be read as JSON ({error})") from error
     if not isinstance(value, dict):
         raise CorruptFile(f"{path} holds no JSON object")

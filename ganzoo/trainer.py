@@ -21,10 +21,12 @@ from torch import Tensor, nn
 
 from ganzoo.assemble import Experiment
 from ganzoo.backend import seed_everything
+from ganzoo.card import curve
 from ganzoo.config import Optimizer
 from ganzoo.contracts import Player
 from ganzoo.data.batches import seed_of
 from ganzoo.errors import CorruptFile, Diverged, Interrupted
+from ganzoo.format import CURVE
 from ganzoo.pictures import grid, png
 from ganzoo.run import Run
 from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json
@@ -91,6 +93,7 @@ class Trainer:
         self.step = 0
         self.error: float | None = None
         self.error_step = 0
+        self.seconds = 0.0
         self._stop = False
 
     def _moving(self, player: Player) -> Moving:
@@ -188,11 +191,12 @@ class Trainer:
                 self.run.close()
 
     def _fit(self, report: Callable[[Progress], None]) -> None:
-        config, since, began = self.config, self.step, time.monotonic()
+        config, since, began, before = self.config, self.step, time.monotonic(), self.seconds
         if self.step == 0:
             self.picture()
         while self.step < config.steps:
             self.iterate()
+            self.seconds = before + time.monotonic() - began
             last = self.step == config.steps
             logs = last or self.step % config.log_every == 0
             if logs or self.step % config.every("checkpoint") == 0:
@@ -285,9 +289,14 @@ class Trainer:
         if self.run and self.backend.main:
             held_out = int((self.experiment.data.test_labels >= 0).sum())
             error = {"error": self.error, "held_out": held_out, "weights": "averaged", "step": self.error_step}
-            metrics = {} if self.error is None else error
-            self.averaged.facts = {**self.gan.facts, "step": self.step, "metrics": metrics}
-            self.averaged.save(self.run.path / "model")
+            facts = {
+                "step": self.step,
+                "metrics": {} if self.error is None else error,
+                "seconds": round(self.seconds),
+                "environment": self.run.environment(),
+            }
+            self.averaged.facts = {**self.gan.facts, **facts}
+            self.averaged.save(self.run.path / "model", more={CURVE: curve(self.run.metrics())})
         self.backend.wait()
 
     def save(self) -> None:
@@ -301,6 +310,7 @@ class Trainer:
                 "step": self.step,
                 "error": self.error,
                 "error_step": self.error_step,
+                "seconds": self.seconds,
                 "optimizers": facts,
                 "scaler": scaler.state_dict() if scaler else {},
             }
@@ -333,6 +343,7 @@ class Trainer:
             if self.backend.accelerator.scaler and state["scaler"]:
                 self.backend.accelerator.scaler.load_state_dict(state["scaler"])
             self.step, self.error, self.error_step = int(state["step"]), state["error"], int(state["error_step"])
+            self.seconds = float(state.get("seconds", 0.0))
         if self.backend.main:
             self.run.truncate_metrics(self.step)
 

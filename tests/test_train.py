@@ -88,7 +88,7 @@ def test_a_run_folder_holds_everything(cli: Cli, small: list[str], tmp_path: Pat
 def test_no_pickle_is_written(cli: Cli, small: list[str], tmp_path: Path) -> None:
     ok(cli("train", *small, "--out", "r"))
     suffixes = {p.suffix for p in (tmp_path / "r").rglob("*") if p.is_file() and "tfevents" not in p.name}
-    assert suffixes == {".json", ".jsonl", ".png", ".safetensors"}
+    assert suffixes == {".json", ".jsonl", ".md", ".png", ".safetensors"}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -466,7 +466,7 @@ def test_precision_is_chosen_by_the_processor(monkeypatch: pytest.MonkeyPatch) -
 
 def test_bf16_trains_and_resumes(cli: Cli, small: list[str], tmp_path: Path) -> None:
     ok(cli("train", *small, "--precision", "bf16", "--steps", 4, "--out", "r"))
-    assert GAN.load(tmp_path / "r").sample(2).isfinite().all()
+    assert GAN.from_pretrained(tmp_path / "r").sample(2).isfinite().all()
 
 
 def test_resuming_drops_metrics_of_steps_taken_again(tmp_path: Path) -> None:

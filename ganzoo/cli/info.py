@@ -12,7 +12,7 @@ from ganzoo.component import ImageShape
 from ganzoo.errors import GanzooError, UnknownComponent
 from ganzoo.hookspecs import KINDS
 from ganzoo.options import options_of
-from ganzoo.registry import Registered, Registry, installed
+from ganzoo.registry import Registered, Registry, distributions, installed
 
 COUNTED = (32, 64)
 
@@ -21,7 +21,12 @@ COUNTED = (32, 64)
 @click.argument("name", metavar="KIND/NAME")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str, as_json: bool) -> None:
-    """Explain a component and its options, as in `ganzoo info generator/dcgan`."""
+    """Explain a component and its options, as in `ganzoo info generator/dcgan`; or a model of the Hub.
+
+    `ganzoo info hub:org/name` shows what a model says of itself, and fetches no weights.
+    """
+    if name.startswith("hub:"):
+        return show_model(name, as_json)
     found = _find(installed(), name)
     component, target = found.component, found.component.load()
     options = options_of(target) if callable(target) else []
@@ -43,7 +48,7 @@ def command(name: str, as_json: bool) -> None:
             for o in options
         ]
         click.echo(json.dumps({**facts, "options": rows}, indent=2, default=str))
-        return
+        return None
     for key, value in facts.items():
         if value and not (key == "sizes" and found.kind not in ("generator", "discriminator")):
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -60,6 +65,30 @@ def command(name: str, as_json: bool) -> None:
         import yaml
 
         click.echo("\n" + yaml.safe_dump(dict(target), sort_keys=False).rstrip())
+    return None
+
+
+def show_model(name: str, as_json: bool) -> None:
+    """Print what a model of the Hub says of itself. Raises CorruptFile or HubError."""
+    from ganzoo.model import GAN
+
+    seen = GAN.inspect(name)
+    if as_json:
+        click.echo(json.dumps({"commit": seen.commit, "config": seen.config, "sizes": seen.sizes}, indent=2))
+        return
+    config = seen.config
+    shape, classes = config["shape"], ", ".join(config["class_names"][:20]) or "none"
+    click.echo(f"{'model':15}{seen.name}")
+    click.echo(f"{'images':15}{shape['size']}×{shape['size']}, {shape['channels']} channels; classes: {classes}")
+    for kind, part in config["components"].items():
+        installed_too = part["package"] in distributions()
+        click.echo(
+            f"{kind:15}{part['name']} {part['options'] or ''} ({part['package']} {part['version']}"
+            f"{'' if installed_too else ', which is not installed'})"
+        )
+    for file, size in seen.sizes.items():
+        click.echo(f"{'file':15}{file} {size:,} bytes")
+    click.echo(f"\n{seen.card.rstrip()}" if seen.card else "")
 
 
 def parameters(found: Registered) -> str:

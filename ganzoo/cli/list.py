@@ -31,12 +31,17 @@ def families() -> dict[str, Registered]:
 
 @click.command("list", cls=Listing)
 @click.argument("kind", required=False, metavar="[KIND]")
+@click.option("--hub", is_flag=True, help="With KIND models: those on the Hugging Face Hub.")
+@click.option("--author", metavar="ORG", help="With --hub: of one user or organisation.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(kind: str | None, as_json: bool, **patterns: str | None) -> None:
+def command(kind: str | None, hub: bool, author: str | None, as_json: bool, **patterns: str | None) -> None:
     """List components: generators, losses, strategies, …
 
-    KIND is one of generators, discriminators, losses, penalties, augments, ssl, datasets, presets.
+    KIND is one of generators, discriminators, losses, penalties, augments, ssl, datasets, presets; or models, with
+    --hub.
     """
+    if hub or author or kind == "models":
+        return list_models(kind, hub, author, as_json)
     for name, pattern in patterns.items():
         if pattern is not None:
             return list_members(families()[name], kind, pattern, as_json)
@@ -52,6 +57,24 @@ def command(kind: str | None, as_json: bool, **patterns: str | None) -> None:
     for plugin in registry.broken:
         click.echo(f"warning: plugin '{plugin.name}' ({plugin.distribution}) is left out: {plugin.error}", err=True)
     return None
+
+
+def list_models(kind: str | None, hub: bool, author: str | None, as_json: bool) -> None:
+    """Print the newest models on the Hub. Raises BadOption for what means nothing together, or HubError."""
+    if not hub or kind not in (None, "models"):
+        raise BadOption("models are listed from the Hub alone; try: ganzoo list models --hub")
+    from ganzoo.hub import listing
+
+    found = listing(author)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    width = max((len(m["name"]) for m in found), default=0)
+    for m in found:
+        private = "  private" if m["private"] else ""
+        click.echo(f"{m['name']:{width}}  {(m['updated'] or '')[:10]}  {m['downloads'] or 0:,} downloads{private}")
+    if not found:
+        click.echo(f"no model{f' of {author}' if author else ''} on the Hub is tagged ganzoo")
 
 
 def list_members(family: Registered, kind: str | None, pattern: str, as_json: bool) -> None:

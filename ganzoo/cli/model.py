@@ -12,16 +12,17 @@ from ganzoo.errors import Incompatible, nearest
 if TYPE_CHECKING:
     from ganzoo.model import GAN
 
+# A run folder, a model folder, or org/name of the Hub.
 model_argument: Callable[[Any], Any] = click.argument("model", metavar="MODEL")
 images_argument: Callable[[Any], Any] = click.argument("images", nargs=-1, required=True, metavar="IMAGE…")
 
 
 def load_model(model: str, device: str) -> GAN:
-    """Load a run folder or model folder onto a device."""
+    """Load a run folder, a model folder, or a model of the Hub onto a device."""
     from ganzoo.backend import make_backend
     from ganzoo.model import GAN
 
-    return GAN.load(model, make_backend(device, "fp32").device)
+    return GAN.from_pretrained(model, device=make_backend(device, "fp32").device)
 
 
 def class_number(gan: GAN, wanted: str) -> int:

@@ -26,6 +26,7 @@ KEYS = {
     "steps": "steps",
     "batch": "batch",
     "seed": "seed",
+    "start": "start",
     "precision": "precision",
     "device": "device",
 }

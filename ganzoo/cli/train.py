@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Seed of weights, latents and batches.")
 @click.option("--split-seed", type=int, help="Seed of which labels are kept.")
 @click.option("--split", metavar="RUN|FILE", help="Use held-out images and labels of another run, or of a split file.")
+@click.option("--from", "start", metavar="MODEL", help="Start from the weights of a run, a model folder or org/name.")
 @shared
 @click.option("--out", type=click.Path(), help="Run folder; an existing one is continued. Default: a new one in runs/.")
 @click.option("--dry-run", is_flag=True, help="Show configuration, sizes and estimated time; write nothing.")
@@ -48,6 +49,10 @@ def command(
     if str(flags.get("labels", "")).isdecimal():
         flags["labels"] = int(flags["labels"])
     values = values_of(flags, penalty, settings)
+    if "start" in values:
+        from ganzoo.api import starting
+
+        values = starting(values)
     told = bool(values or preset or file)
     config = (None if told or not out else Config.of_run(out)) or configure(preset, file, values, installed())
     if dry_run:

@@ -97,6 +97,7 @@ DISCRIMINATORS = [
         "Wightman 2019, doi:10.5281/zenodo.4414861; Sauer et al. 2021 (Projected GAN), arXiv:2111.01007",
         "the models are timm's own",
         family="backbone",
+        start=("pretrained",),
     ),
     Component(
         "patch",

@@ -1,0 +1,34 @@
+"""`ganzoo pull`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("pull")
+@click.argument("repo", metavar="ORG/NAME")
+@click.option("--revision", metavar="REVISION", help="Branch, tag or commit.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write; default: the model's name.")
+def command(repo: str, revision: str | None, out: Path | None) -> None:
+    """Fetch a model of the Hugging Face Hub into a folder, every file of it checked."""
+    from ganzoo.errors import BadData, CannotWrite
+    from ganzoo.format import CARD, CONFIG, CURVE, SAMPLES
+    from ganzoo.hub import REPO, resolve
+    from ganzoo.model import GAN
+    from ganzoo.storage import write_folder
+
+    name = repo.removeprefix("hub:")
+    if not REPO.fullmatch(name):
+        raise BadData(f"'{repo}' is no name of a model on the Hub; write org/name")
+    out = out or Path(name.rpartition("/")[2])
+    if out.exists():
+        raise CannotWrite(f"{out} exists; choose another folder with --out")
+    folder = resolve(name, revision, None)
+    gan = GAN.from_pretrained(f"hub:{name}", revision=folder.commit)
+    known = [n for n in (CARD, SAMPLES, CURVE) if n in folder.sizes()]
+    names = [CONFIG, *(f"{network}.safetensors" for network in gan.networks), *known]
+    write_folder(out, {name: folder.file(name).read_bytes() for name in names})
+    click.echo(f"{name} at {folder.commit[:8]}: {out}")
+    click.echo(f"next     ganzoo sample {out}")

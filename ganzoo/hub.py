@@ -1,0 +1,264 @@
+"""The Hugging Face Hub: a thin layer over its client. One commit is read, and one is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ganzoo.component import describe
+from ganzoo.errors import BadData, CorruptFile, GanzooError, HubError
+from ganzoo.format import CARD, CONFIG, CURVE, LARGEST_TEXT, SAMPLES, read_model_file
+
+TAG = "ganzoo"
+REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+PLACEHOLDER = "ORG/NAME"
+"""Stands in a card for a model's name until it has one."""
+MOST_BYTES = 2**35
+"""Of one file that is fetched."""
+PATIENCE = 30.0
+"""Seconds until a question to the Hub is given up."""
+LOGIN = "log in with: hf auth login"
+
+
+class Folder(Protocol):
+    """A model folder, here or elsewhere. As a string: what it is called in messages."""
+
+    @property
+    def commit(self) -> str:
+        """The commit that it is of; empty where there is none."""
+
+    @property
+    def address(self) -> str:
+        """What finds this folder, and this commit of it, again."""
+
+    def file(self, name: str) -> Path:
+        """Return where a file of it lies on this machine. Raises CorruptFile or HubError."""
+
+    def forget(self, name: str) -> None:
+        """Do not use a damaged copy of a file again."""
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of every file."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """A model folder on this machine."""
+
+    path: Path
+    commit: str = ""
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def address(self) -> str:
+        """The folder's path."""
+        return str(self.path.resolve())
+
+    def file(self, name: str) -> Path:
+        """Return a file's path. Raises CorruptFile when it is missing."""
+        if not (self.path / name).is_file():
+            raise CorruptFile(f"{self.path / name} is missing or damaged: {CONFIG} names it")
+        return self.path / name
+
+    def forget(self, name: str) -> None:
+        """Leave the file: it is the user's."""
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of every file."""
+        return {p.name: p.stat().st_size for p in sorted(self.path.iterdir()) if p.is_file()}
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One commit of a repository; every file that is asked for is of that commit."""
+
+    repo: str
+    commit: str
+    listed: Mapping[str, int | None]
+    token: str | bool | None = None
+
+    def __str__(self) -> str:
+        return f"{self.repo} ({self.commit[:8]})"
+
+    @property
+    def address(self) -> str:
+        """`org/name@commit`."""
+        return f"{self.repo}@{self.commit}"
+
+    def file(self, name: str) -> Path:
+        """Fetch a file, or take it from the cache. Raises HubError, or CorruptFile when it is too large."""
+        from huggingface_hub import hf_hub_download
+
+        size, most = self.listed.get(name) or 0, LARGEST_TEXT if name in (CONFIG, CARD) else MOST_BYTES
+        if size > most:
+            raise CorruptFile(f"{self}: {name} has {size:,} bytes; at most {most:,} are fetched")
+        with plainly(self.repo, self.commit, name):
+            return Path(hf_hub_download(self.repo, name, revision=self.commit, token=self.token))
+
+    def forget(self, name: str) -> None:
+        """Remove a file from the cache, so that it is fetched again the next time."""
+        from huggingface_hub import try_to_load_from_cache
+
+        if isinstance(path := try_to_load_from_cache(self.repo, name, revision=self.commit), str):
+            Path(path).resolve().unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of every file, as the Hub lists them."""
+        return {name: size or 0 for name, size in self.listed.items()}
+
+
+def find(model: str | Path, revision: str | None = None, token: str | bool | None = None) -> Folder:
+    """Return the model folder of a path (a run's or its own) or of a name on the Hub: `org/name`, `org/name@revision`.
+
+    revision: branch, tag or commit, of a name on the Hub; it is looked up once.
+    Raises BadData when there is none, or HubError.
+    """
+    name, path = str(model).removeprefix("hub:"), Path(model)
+    if str(model) == name and path.is_dir():
+        folder = path / "model" if (path / "model" / CONFIG).is_file() else path
+        if not (folder / CONFIG).is_file() or (folder / "checkpoints").exists():
+            raise BadData(f"{path} holds no finished model; continue its run with: ganzoo train --out {path}")
+        return Local(folder)
+    name, _, at = name.partition("@")
+    if not REPO.fullmatch(name):
+        raise BadData(f"there is no run or model folder {model}; ganzoo train makes one")
+    return resolve(name, revision or at or None, token)
+
+
+def resolve(repo: str, revision: str | None, token: str | bool | None) -> Remote:
+    """Ask the Hub, or where it cannot be reached the cache, which commit a revision is. Raises HubError."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        with plainly(repo, revision, CONFIG):
+            info = HfApi(token=token).model_info(repo, revision=revision, files_metadata=True, timeout=PATIENCE)
+    except HubError as error:
+        cached = try_to_load_from_cache(repo, CONFIG, revision=revision)
+        if isinstance(error.__cause__, HfHubHTTPError) or not isinstance(cached, str):
+            raise
+        return Remote(repo, Path(cached).parent.name, {}, token)
+    if not COMMIT.fullmatch(info.sha or ""):
+        raise HubError(f"the Hub says that {repo} is at commit {info.sha!r:.50}, which is none")
+    return Remote(repo, str(info.sha), {f.rfilename: f.size for f in info.siblings or []}, token)
+
+
+def upload(
+    folder: Path,
+    repo: str,
+    private: bool | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    message: str = "Publish a ganzoo model",
+) -> str:
+    """Publish a model folder as one commit, and return its address.
+
+    Files of an earlier model that this one lacks are deleted; other files are left alone. The commit is made on the one
+    that was looked at: if somebody else's came in between, nothing is changed.
+    Raises HubError, or CorruptFile when the repository holds a model of another library.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    api, files = HfApi(token=token), contents(folder, repo)
+    with plainly(repo, revision):
+        api.create_repo(repo, private=private, exist_ok=True)
+        if revision:
+            api.create_branch(repo, branch=revision, exist_ok=True)
+    before = resolve(repo, revision, token)
+    stale: set[str] = set()
+    if CONFIG in before.listed:
+        told, _ = read_model_file(before.file(CONFIG), f"{repo}, which would be overwritten,")
+        stale = set(told.sha256) & set(before.listed) - set(files)
+    changes: list[Any] = [CommitOperationAdd(name, content) for name, content in files.items()]
+    changes += [CommitOperationDelete(name) for name in sorted(stale)]
+    with plainly(repo, revision):
+        done = api.create_commit(repo, changes, commit_message=message, revision=revision, parent_commit=before.commit)
+    return str(done.repo_url)
+
+
+def contents(folder: Path, repo: str) -> dict[str, bytes | str]:
+    """Return what is published of a model folder: contents, or paths, by name. Raises CorruptFile."""
+    told, _ = read_model_file(folder / CONFIG, str(folder))
+    pictures = [name for name in (SAMPLES, CURVE) if (folder / name).is_file()]
+    files: dict[str, bytes | str] = {name: str(Local(folder).file(name)) for name in [CONFIG, *told.sha256, *pictures]}
+    if (folder / CARD).is_file():
+        files[CARD] = (folder / CARD).read_bytes().replace(PLACEHOLDER.encode(), repo.encode())
+    return files
+
+
+def listing(author: str | None = None, most: int = 50) -> list[dict[str, Any]]:
+    """Return the newest models of the Hub that ganzoo made: their names, downloads and times. Raises HubError."""
+    from huggingface_hub import HfApi
+
+    with plainly(author or "the list of models"):
+        found = HfApi().list_models(filter=TAG, author=author, sort="last_modified", limit=most)
+        return [
+            {
+                "name": m.id,
+                "downloads": m.downloads,
+                "likes": m.likes,
+                "updated": m.last_modified.isoformat() if m.last_modified else None,
+                "private": bool(m.private),
+            }
+            for m in found
+        ]
+
+
+@contextmanager
+def plainly(repo: str, revision: str | None = None, name: str = "") -> Iterator[None]:
+    """Turn whatever the Hub's client raises into HubError: one sentence, and what mends it."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except GanzooError:
+        raise
+    except errors.GatedRepoError as error:
+        said = f"'{repo}' is gated: ask for access on its page, and {LOGIN}"
+        raise HubError(said) from error
+    except errors.RevisionNotFoundError as error:
+        raise HubError(f"'{repo}' has no revision '{revision}'; its page lists branches, tags and commits") from error
+    except errors.RepositoryNotFoundError as error:
+        said = f"there is no folder '{repo}' here, and no such model on the Hub that you may see; check the name, or"
+        raise HubError(f"{said} {LOGIN}") from error
+    except errors.LocalEntryNotFoundError as error:
+        raise HubError(
+            f"{name} of '{repo}' is not in the cache, and the Hub cannot be reached; go online, unset HF_HUB_OFFLINE, "
+            "or give a model folder"
+        ) from error
+    except errors.EntryNotFoundError as error:
+        raise HubError(f"'{repo}' has no file {name}: it holds no ganzoo model, or not this part of one") from error
+    except errors.OfflineModeIsEnabled as error:
+        raise HubError(
+            f"there is no folder '{repo}' here, it is not in the cache, and HF_HUB_OFFLINE is set; unset it, or give a "
+            "model folder"
+        ) from error
+    except errors.HFValidationError as error:
+        raise HubError(f"'{repo}' is no name of a model on the Hub; write org/name") from error
+    except errors.HfHubHTTPError as error:
+        code = error.response.status_code if error.response is not None else 0
+        raise HubError(f"'{repo}': {MEANINGS.get(code) or f'the Hub answered {code} ({describe(error)})'}") from error
+    except Exception as error:  # of the network: the client lets those of its own HTTP library through
+        raise HubError(f"'{repo}': the Hub cannot be reached, or broke off ({describe(error)}); try again") from error
+
+
+MEANINGS = {
+    401: f"the Hub does not know you; {LOGIN}",
+    403: "you may not do that; ask its owner, or use a token that may write",
+    409: "it was changed at the same time; nothing was published. Look at it, then publish again",
+    412: "somebody else committed to it in the meantime; nothing was published. Look at it, then publish again",
+    413: "the Hub finds a file too large",
+    429: "the Hub is asked too often; wait some minutes, then try again",
+    500: "the Hub has a fault just now (500); nothing was changed. Try again later",
+    502: "the Hub has a fault just now (502); nothing was changed. Try again later",
+    503: "the Hub has a fault just now (503); nothing was changed. Try again later",
+    504: "the Hub has a fault just now (504); nothing was changed. Try again later",
+}
