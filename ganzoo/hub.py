@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ganzoo.component import describe
 from ganzoo.errors import BadData, CorruptFile, GanzooError, HubError
@@ -15,13 +16,15 @@ from ganzoo.format import CARD, CONFIG, CURVE, LARGEST_TEXT, SAMPLES, read_model
 
 TAG = "ganzoo"
 REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 PLACEHOLDER = "ORG/NAME"
 """Stands in a card for a model's name until it has one."""
 MOST_BYTES = 2**35
 """Of one file that is fetched."""
 PATIENCE = 30.0
 """Seconds until a question to the Hub is given up."""
+PAUSES = (1.0, 2.0)
+"""Seconds to wait before the second and third try."""
+Answer = TypeVar("Answer")
 LOGIN = "log in with: hf auth login"
 
 
@@ -96,9 +99,7 @@ class Remote:
         """Fetch a file, or take it from the cache. Raises HubError, or CorruptFile when it is too large."""
         from huggingface_hub import hf_hub_download
 
-        size, most = self.listed.get(name) or 0, LARGEST_TEXT if name in (CONFIG, CARD) else MOST_BYTES
-        if size > most:
-            raise CorruptFile(f"{self}: {name} has {size:,} bytes; at most {most:,} are fetched")
+        check_size(self.repo, name, self.listed)
         with plainly(self.repo, self.commit, name):
             return Path(hf_hub_download(self.repo, name, revision=self.commit, token=self.token))
 
@@ -135,20 +136,37 @@ def find(model: str | Path, revision: str | None = None, token: str | bool | Non
 
 def resolve(repo: str, revision: str | None, token: str | bool | None) -> Remote:
     """Ask the Hub, or where it cannot be reached the cache, which commit a revision is. Raises HubError."""
-    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
+    listed: dict[str, int | None] = {}
     try:
-        with plainly(repo, revision, CONFIG):
-            info = HfApi(token=token).model_info(repo, revision=revision, files_metadata=True, timeout=PATIENCE)
+        listed = look(repo, revision, token)[1]
     except HubError as error:
-        cached = try_to_load_from_cache(repo, CONFIG, revision=revision)
-        if isinstance(error.__cause__, HfHubHTTPError) or not isinstance(cached, str):
+        if isinstance(error.__cause__, HfHubHTTPError):  # an answer; without one, the cache may know
             raise
-        return Remote(repo, Path(cached).parent.name, {}, token)
-    if not COMMIT.fullmatch(info.sha or ""):
-        raise HubError(f"the Hub says that {repo} is at commit {info.sha!r:.50}, which is none")
-    return Remote(repo, str(info.sha), {f.rfilename: f.size for f in info.siblings or []}, token)
+    check_size(repo, CONFIG, listed)
+    with plainly(repo, revision, CONFIG):
+        path = Path(hf_hub_download(repo, CONFIG, revision=revision, token=token))
+    return Remote(repo, path.parent.name, listed, token)
+
+
+def look(repo: str, revision: str | None, token: str | bool | None) -> tuple[str, dict[str, int | None]]:
+    """Return the commit that a revision is, and its files with their bytes. Raises HubError."""
+    from huggingface_hub import HfApi
+
+    with plainly(repo, revision):
+        info = patiently(
+            lambda: HfApi(token=token).model_info(repo, revision=revision, files_metadata=True, timeout=PATIENCE)
+        )
+    return str(info.sha), {f.rfilename: f.size for f in info.siblings or []}
+
+
+def check_size(repo: str, name: str, listed: Mapping[str, int | None]) -> None:
+    """Raise CorruptFile when a file is larger than any that is fetched."""
+    size, most = listed.get(name) or 0, LARGEST_TEXT if name in (CONFIG, CARD) else MOST_BYTES
+    if size > most:
+        raise CorruptFile(f"{repo}: {name} has {size:,} bytes; at most {most:,} are fetched")
 
 
 def upload(
@@ -172,15 +190,16 @@ def upload(
         api.create_repo(repo, private=private, exist_ok=True)
         if revision:
             api.create_branch(repo, branch=revision, exist_ok=True)
-    before = resolve(repo, revision, token)
+    commit, listed = look(repo, revision, token)
     stale: set[str] = set()
-    if CONFIG in before.listed:
-        told, _ = read_model_file(before.file(CONFIG), f"{repo}, which would be overwritten,")
-        stale = set(told.sha256) & set(before.listed) - set(files)
+    if CONFIG in listed:
+        before = Remote(repo, commit, listed, token).file(CONFIG)
+        told, _ = read_model_file(before, f"{repo}, which would be overwritten,")
+        stale = set(told.sha256) & set(listed) - set(files)
     changes: list[Any] = [CommitOperationAdd(name, content) for name, content in files.items()]
     changes += [CommitOperationDelete(name) for name in sorted(stale)]
     with plainly(repo, revision):
-        done = api.create_commit(repo, changes, commit_message=message, revision=revision, parent_commit=before.commit)
+        done = api.create_commit(repo, changes, commit_message=message, revision=revision, parent_commit=commit)
     return str(done.repo_url)
 
 
@@ -212,53 +231,78 @@ def listing(author: str | None = None, most: int = 50) -> list[dict[str, Any]]:
         ]
 
 
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """Ask the Hub, three times when it has a fault: of itself the client asks some things only once."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    for pause in PAUSES:
+        try:
+            return ask()
+        except HfHubHTTPError as error:
+            if error.response is None or error.response.status_code < 500:
+                raise
+            time.sleep(pause)
+    return ask()
+
+
 @contextmanager
 def plainly(repo: str, revision: str | None = None, name: str = "") -> Iterator[None]:
     """Turn whatever the Hub's client raises into HubError: one sentence, and what mends it."""
-    from huggingface_hub import errors
-
     try:
         yield
     except GanzooError:
         raise
-    except errors.GatedRepoError as error:
-        said = f"'{repo}' is gated: ask for access on its page, and {LOGIN}"
-        raise HubError(said) from error
-    except errors.RevisionNotFoundError as error:
-        raise HubError(f"'{repo}' has no revision '{revision}'; its page lists branches, tags and commits") from error
-    except errors.RepositoryNotFoundError as error:
-        said = f"there is no folder '{repo}' here, and no such model on the Hub that you may see; check the name, or"
-        raise HubError(f"{said} {LOGIN}") from error
-    except errors.LocalEntryNotFoundError as error:
-        raise HubError(
-            f"{name} of '{repo}' is not in the cache, and the Hub cannot be reached; go online, unset HF_HUB_OFFLINE, "
-            "or give a model folder"
-        ) from error
-    except errors.EntryNotFoundError as error:
-        raise HubError(f"'{repo}' has no file {name}: it holds no ganzoo model, or not this part of one") from error
-    except errors.OfflineModeIsEnabled as error:
-        raise HubError(
-            f"there is no folder '{repo}' here, it is not in the cache, and HF_HUB_OFFLINE is set; unset it, or give a "
-            "model folder"
-        ) from error
-    except errors.HFValidationError as error:
-        raise HubError(f"'{repo}' is no name of a model on the Hub; write org/name") from error
-    except errors.HfHubHTTPError as error:
-        code = error.response.status_code if error.response is not None else 0
-        raise HubError(f"'{repo}': {MEANINGS.get(code) or f'the Hub answered {code} ({describe(error)})'}") from error
-    except Exception as error:  # of the network: the client lets those of its own HTTP library through
-        raise HubError(f"'{repo}': the Hub cannot be reached, or broke off ({describe(error)}); try again") from error
+    except Exception as error:  # of its HTTP library too, which it lets through
+        root = refusal(error)
+        raise HubError(f"'{repo}' {meaning(root, revision, name)}") from root
 
 
-MEANINGS = {
-    401: f"the Hub does not know you; {LOGIN}",
-    403: "you may not do that; ask its owner, or use a token that may write",
-    409: "it was changed at the same time; nothing was published. Look at it, then publish again",
-    412: "somebody else committed to it in the meantime; nothing was published. Look at it, then publish again",
-    413: "the Hub finds a file too large",
-    429: "the Hub is asked too often; wait some minutes, then try again",
-    500: "the Hub has a fault just now (500); nothing was changed. Try again later",
-    502: "the Hub has a fault just now (502); nothing was changed. Try again later",
-    503: "the Hub has a fault just now (503); nothing was changed. Try again later",
-    504: "the Hub has a fault just now (504); nothing was changed. Try again later",
+def refusal(error: BaseException) -> BaseException:
+    """Return what the Hub answered, where the client hides it behind an error of its own."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    cause = error.__cause__
+    return cause if isinstance(cause, HfHubHTTPError) and not isinstance(error, HfHubHTTPError) else error
+
+
+def meaning(error: BaseException, revision: str | None, name: str) -> str:
+    """Return what an error of the client means, as what follows the name of a repository."""
+    from huggingface_hub import errors
+
+    meanings: list[tuple[type[BaseException], str]] = [
+        (errors.GatedRepoError, f"is gated: ask for access on its page, and {LOGIN}"),
+        (errors.RevisionNotFoundError, f"has no revision '{revision}'; its page lists branches, tags and commits"),
+        (
+            errors.RepositoryNotFoundError,
+            f"is no folder here, and no repository of the Hub that you may see; check the name, or {LOGIN}",
+        ),
+        (
+            errors.LocalEntryNotFoundError,
+            f"has no {name} in the cache, and the Hub cannot be reached; go online, unset HF_HUB_OFFLINE, or give a "
+            "model folder",
+        ),
+        (errors.EntryNotFoundError, f"has no file {name}: it holds no ganzoo model, or not this part of one"),
+        (
+            errors.OfflineModeIsEnabled,
+            "is no folder here, it is not in the cache, and HF_HUB_OFFLINE is set; unset it, or give a model folder",
+        ),
+        (errors.HFValidationError, "is no name of a model on the Hub; write org/name"),
+    ]
+    for kind, words in meanings:
+        if isinstance(error, kind):
+            return words
+    code = error.response.status_code if isinstance(error, errors.HfHubHTTPError) and error.response is not None else 0
+    if code >= 500:
+        return f"cannot be had: the Hub has a fault just now ({code}); try again later"
+    if code:
+        return CODES.get(code, f"cannot be had: the Hub answered {code} ({describe(error)})")
+    return f"cannot be had: the Hub cannot be reached, or broke off ({describe(error)}); try again"
+
+
+CODES = {
+    401: f"cannot be had: the Hub does not know you; {LOGIN}",
+    403: "is not yours to read or change in that way; ask its owner, or use a token that may",
+    412: "was changed by somebody else in the meantime, and nothing was published; look at it, then publish again",
+    413: "does not take so large a file",
+    429: "cannot be had: the Hub is asked too often; wait some minutes, then try again",
 }

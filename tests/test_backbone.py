@@ -93,7 +93,7 @@ def test_a_run_keeps_which_member_it_was(tmp_path: Path) -> None:
     made = ganzoo.train(configure(values=SMALL), tmp_path / "r")
     facts = json.loads((tmp_path / "r" / "model" / "config.json").read_text())["components"]["discriminator"]
     assert facts["name"] == "zoo/timm/test_resnet"
-    loaded = GAN.load(tmp_path / "r" / "model")
+    loaded = GAN.from_pretrained(tmp_path / "r" / "model")
     x = torch.rand(4, 3 if made.shape.channels == 3 else 1, 32, 32)
     torch.testing.assert_close(made.classify(x), loaded.classify(x))
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import ganzoo
 from ganzoo import GAN
-from ganzoo.errors import BadData, CannotWrite, CorruptFile, Incompatible, UnknownComponent
+from ganzoo.errors import BadData, CannotWrite, CorruptFile, Incompatible
 from tests.conftest import SMALL
 
 Cli = Callable[..., Result]

@@ -47,8 +47,8 @@ def headline(experiment: Experiment) -> str:
     parts += [f"ssl {_bare(config.ssl.name)}", *(f"penalty {_bare(name)}" for name in config.penalties)]
     parts += [f"augment {_bare(config.augment.name)}"] if config.augment else []
     lines = [f"data     {' · '.join(facts)}", f"parts    {' · '.join(parts)}", f"device   {experiment.backend}"]
-    for name, taken in gan.facts.get("start", {}).get("taken", {}).items():
-        lines.append(f"start    {name}: {taken} of {gan.facts['start']['model']}")
+    start = gan.facts.get("start", {"taken": {}})
+    lines += [f"start    {name}: {taken} of {start['model']}" for name, taken in start["taken"].items()]
     if data.corrupt:
         lines.append(f"skipped  {len(data.corrupt)} images that cannot be read:")
         lines += [f"         {where}" for where in data.corrupt]
