@@ -98,9 +98,18 @@ class Optimizer(Strict):
     )
     schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="learning rate over the run")
     hold: Fraction = Field(0.0, description="part of the run before the schedule begins to lower the rate")
+    until: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="part of the run after which it rests at its end"
+    )
     final: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="part of the rate at which the schedule ends")
     beta2_final: Fraction | None = Field(None, description="beta2 at the schedule's end, reached along the same curve")
     moves: Count = Field(1, description="optimizer steps in each iteration (n_critic of WGAN)")
+
+    @model_validator(mode="after")
+    def _schedule_has_length(self) -> Optimizer:
+        if self.until <= self.hold:
+            raise ValueError(f"until {self.until} is not after hold {self.hold}")
+        return self
 
 
 class Config(Strict):

@@ -59,9 +59,9 @@ class Moving:
     log: dict[str, Tensor] = field(default_factory=dict)
 
 
-def schedule(kind: str, progress: float, hold: float) -> float:
-    """Return how much is left of what a schedule lowers, at `progress` in [0, 1): 1 up to `hold`, then towards 0."""
-    t = max(0.0, progress - hold) / (1 - hold)
+def schedule(kind: str, progress: float, hold: float, until: float = 1.0) -> float:
+    """Return how much is left of what a schedule lowers, at `progress` in [0, 1): 1 up to `hold`, 0 from `until` on."""
+    t = min(max(0.0, progress - hold) / (until - hold), 1.0)
     return {"constant": 1.0, "linear": 1 - t, "cosine": 0.5 * (1 + math.cos(math.pi * t))}[kind]
 
 
@@ -129,7 +129,7 @@ class Trainer:
 
     def _move(self, moving: Moving, number: int) -> None:
         config, settings = self.config, moving.settings
-        left = schedule(settings.schedule, self.step / config.steps, settings.hold)
+        left = schedule(settings.schedule, self.step / config.steps, settings.hold, settings.until)
         beta2 = settings.beta2 if settings.beta2_final is None else settings.beta2_final
         for group in moving.optimizer.param_groups:
             group["lr"] = settings.lr * (settings.final + left * (1 - settings.final))

@@ -373,18 +373,19 @@ def test_gamma_follows_a_cosine(double: None, progress: float, wanted: float) ->
 
 def test_preset_is_the_papers_recipe() -> None:
     config = configure(preset="r3gan-cifar10")
-    assert config.batch * config.steps == pytest.approx(20e6, rel=1e-4)
+    assert config.batch * config.steps == pytest.approx(250e6, rel=1e-4)
     assert config.ema is not None
     assert config.ema ** (5e6 / 512) == pytest.approx(0.5)
     assert config.data.flip
     assert config.data.labels == "all"
-    assert config.penalties == {"r3gan/r3gan": {"gamma": 0.05, "final_gamma": 0.005}}
+    assert config.penalties == {"r3gan/r3gan": {"gamma": 0.05, "final_gamma": 0.005, "until": 0.08}}
     for player in ("discriminator", "generator"):
         adam = config.optimizer_of(player)
         assert (adam.beta1, adam.beta2, adam.beta2_final, adam.eps) == (0.0, 0.9, 0.99, 1e-8)
         assert adam.lr == pytest.approx(2e-4)
         assert adam.lr * adam.final == pytest.approx(5e-5)
-        assert schedule(adam.schedule, 0.5, adam.hold) == pytest.approx(0.5)
+        rest = [schedule(adam.schedule, images / 250, adam.hold, adam.until) for images in (0, 10, 20, 200)]
+        assert rest == pytest.approx([1, 0.5, 0, 0])
 
 
 def test_preset_trains_when_it_is_small() -> None:

@@ -250,6 +250,7 @@ def test_json_result(cli: Cli, small: list[str], tmp_path: Path) -> None:
         (["--set", "players.generator.lr=abc"], "configuration key 'players.generator.lr' cannot be 'abc'"),
         (["--set", "players.generator.foo=1"], "no configuration key is called 'players.generator.foo'"),
         (["--set", "gen.width=true"], "option 'width' is int, not True"),
+        (["--set", "optimizer.until=0.2", "--set", "optimizer.hold=0.5"], "until 0.2 is not after hold 0.5"),
         (["--set", "optimizer.lr=.inf"], "configuration key 'optimizer.lr' cannot be inf"),
         (["--ssl", "none", "--set", "ssl.gan=off"], "ssl 'none' has no option 'gan'"),
         (["--data", "d/nowhere"], "there is no folder or file d/nowhere"),
@@ -403,6 +404,7 @@ def test_schedules() -> None:
     assert [schedule("linear", p, 0.5) for p in (0, 0.5, 0.75, 1)] == [1, 1, 0.5, 0]
     assert [schedule("cosine", p, 0.0) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
     assert schedule("constant", 0.99, 0.0) == 1
+    assert [schedule("linear", p, 0.2, 0.6) for p in (0.2, 0.4, 0.6, 0.9)] == pytest.approx([1, 0.5, 0, 0])
 
 
 def test_accumulation_equals_one_batch() -> None:

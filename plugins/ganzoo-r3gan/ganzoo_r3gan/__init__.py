@@ -59,6 +59,7 @@ def ganzoo_presets() -> list[Component]:
             "ganzoo_r3gan.presets:CIFAR10",
             "class-conditional, all labels; the paper has FID 1.96",
             f"{PAPER}, CIFAR-10",
-            "networks, rates and schedules of the paper, without its augmentation; not yet trained to the end",
+            "networks, rates and schedules of the paper, without its augmentation; weights are averaged with one "
+            "half-life, and class embeddings begin larger than in the authors' code. Not yet trained to the end",
         )
     ]
