@@ -3,7 +3,8 @@
     python -m benchmarks.matrix [--part I/N] [--ssl NAME]
 
 Each either trains, is refused with a reason, or fails, and none may fail. Prints and records the counts, and how often
-each reason was given. With --part only every N-th combination, beginning at the I-th, is tried.
+each reason was given. With --part only every N-th combination, beginning at the I-th from 0, is tried, and recorded in
+a file of its own: parts can be tried one after the other, or by several machines.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 from PIL import Image
 
 import ganzoo
-from benchmarks.record import record
+from benchmarks.record import RESULTS, record
 from ganzoo import configure
 from ganzoo.assemble import assemble
 from ganzoo.errors import Incompatible
@@ -108,10 +109,12 @@ def main() -> None:
     """Try, and record the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", default="0/1", metavar="I/N")
-    parser.add_argument("--ssl", help="one strategy alone")
+    parser.add_argument("--ssl", metavar="NAME", help="one strategy alone")
     chosen = parser.parse_args()
     first, _, steps = chosen.part.partition("/")
     torch.set_num_threads(1)  # the networks are tiny
+    if chosen.ssl is None and (RESULTS / "matrix" / f"{first}-of-{steps}.json").is_file():
+        return print(f"part {chosen.part} is recorded")
     counts, reasons, failed = Counter[str](), Counter[str](), []
     some = [c for c in every() if chosen.ssl in (None, c.ssl, c.ssl.rpartition("/")[2])][int(first) :: int(steps)]
     with TemporaryDirectory() as folder:
@@ -132,9 +135,8 @@ def main() -> None:
     counts = Counter({"trained": 0, "refused": 0, "failed": 0}) + counts
     total = {name: counts[name] for name in ("trained", "refused", "failed")}
     sizes = {kind: len(names) for kind, names in NAMES.items()}
-    record(
-        "matrix", {**total, "part": chosen.part, "of": {**sizes, "channels": 3}, "reasons": given, "failures": failed}
-    )
+    name = f"matrix/{first}-of-{steps}" if chosen.ssl is None else f"matrix/{chosen.ssl}"
+    record(name, {**total, "of": {**sizes, "channels": 3}, "reasons": given, "failures": failed})
 
 
 if __name__ == "__main__":

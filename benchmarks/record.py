@@ -17,7 +17,7 @@ RESULTS = Path(__file__).parent / "results"
 def record(name: str, result: dict[str, Any]) -> Path:
     """Write `results/<name>.json`: the result, and where it was measured."""
     path = RESULTS / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"result": result, **where()}, indent=2) + "\n")
     print(
         json.dumps(result, indent=2),

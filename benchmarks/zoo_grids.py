@@ -23,20 +23,20 @@ FOLDER = RESULTS / "zoo"
 PICTURES = Path(__file__).parents[1] / "docs" / "assets" / "zoo"
 CLASSES = "--ssl projection --labels all --set gen.conditional=true"
 RUNS = {
-    "mlp": "--gen mlp --disc dcgan --set disc.norm=spectral --set disc.width=32 --ssl none --loss hinge --steps 3000",
+    "mlp": "--gen mlp --disc dcgan --set disc.norm=spectral --set disc.width=32 --ssl none --loss hinge --steps 2000",
     "dcgan": "--gen dcgan --disc dcgan --set gen.width=32 --set disc.width=32 --set disc.norm=spectral --ssl none "
-    "--loss hinge --steps 3000",
-    "conv-small": "--gen conv-small --disc dcgan --set gen.width=32 --set disc.width=32 --set disc.norm=spectral "
-    "--ssl none --loss hinge --steps 3000",
-    "sngan": "--preset sngan-mnist --steps 1500",
-    "biggan": f"--gen biggan --disc biggan --set gen.width=16 --set disc.width=16 --loss hinge {CLASSES} "
-    "--set optimizer.beta1=0 --steps 1500",
-    "stylegan2": "--gen stylegan2 --disc stylegan2 --set gen.width=64 --set disc.width=64 --ssl none "
+    "--loss hinge --steps 2000",
+    "conv-small": "--gen conv-small --disc dcgan --set gen.width=16 --set disc.width=32 --set disc.norm=spectral "
+    "--ssl none --loss hinge --steps 2000",
+    "sngan": "--preset sngan-mnist",
+    "biggan": f"--gen biggan --disc biggan --set gen.width=8 --set disc.width=8 --loss hinge {CLASSES} "
+    "--set optimizer.beta1=0 --steps 1000",
+    "stylegan2": "--gen stylegan2 --disc stylegan2 --set gen.width=32 --set disc.width=32 --ssl none "
     "--loss nonsaturating --penalty r1 --set optimizer.lr=2e-3 --set optimizer.beta1=0 --set optimizer.beta2=0.99 "
-    "--steps 2000",
-    "r3gan": f"--gen r3gan --disc r3gan --set gen.width=64 --set disc.width=64 --loss relativistic {CLASSES} "
+    "--steps 1500",
+    "r3gan": f"--gen r3gan --disc r3gan --set gen.width=16 --set disc.width=16 --loss relativistic {CLASSES} "
     "--penalty r3gan --set penalties.r3gan.gamma=1 --set penalties.r3gan.final_gamma=0.1 --set optimizer.beta1=0 "
-    "--set optimizer.beta2=0.9 --steps 1500",
+    "--set optimizer.beta2=0.9 --steps 1000",
 }
 
 

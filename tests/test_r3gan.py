@@ -173,7 +173,7 @@ def test_the_generator_starts_as_its_basis_resampled() -> None:
     torch.manual_seed(0)
     generator, z = Generator(ImageShape(3, 16, 0), 8), torch.randn(2, 64)
     maps = torch.einsum("oi,bi->bo", generator.linear.weight, z)[:, :, None, None] * generator.basis
-    maps = Resample(8, up=True)(Resample(8, up=True)(maps))
+    maps = Resample(up=True)(Resample(up=True)(maps))
     torch.testing.assert_close(generator(z), F.conv2d(maps, generator.layers[-1].weight))
 
 
@@ -196,16 +196,16 @@ def test_resampling_is_the_naive_convolution(up: bool) -> None:
                         continue
                     weight = taps[i] * taps[j] / (16 if up else 64)
                     wanted[:, :, r, c] += weight * x[:, :, int(row), int(column)]
-    torch.testing.assert_close(Resample(3, up).double()(x), wanted)
+    torch.testing.assert_close(Resample(up).double()(x), wanted)
     if up:  # within the border it is bilinear
         bilinear = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        torch.testing.assert_close(Resample(3, up).double()(x)[:, :, 1:-1, 1:-1], bilinear[:, :, 1:-1, 1:-1])
+        torch.testing.assert_close(Resample(up).double()(x)[:, :, 1:-1, 1:-1], bilinear[:, :, 1:-1, 1:-1])
 
 
 def test_resampling_keeps_what_is_even() -> None:
     x = torch.ones(1, 2, 8, 8)
     for up in (True, False):
-        y = Resample(2, up)(x)
+        y = Resample(up)(x)
         torch.testing.assert_close(y[:, :, 1:-1, 1:-1], torch.ones_like(y[:, :, 1:-1, 1:-1]))
 
 

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from ganzoo_zoo.discriminators import patch
 from ganzoo_zoo.discriminators.stylegan2 import Discriminator
-from ganzoo_zoo.generators.stylegan2 import Generator, Linear, Resample, activate, modulated_convolution
+from ganzoo_zoo.generators.stylegan2 import Generator, Linear, activate, modulated_convolution
 from ganzoo_zoo.minibatch import BatchStatistic, MinibatchDiscrimination, MinibatchStd
+from ganzoo_zoo.resample import Resample
 from torch import Tensor, nn
 
 from ganzoo import Component, ImageShape

@@ -53,7 +53,7 @@ class Discriminator(nn.Module):
         for i, after in enumerate(channels):
             if i:
                 before = channels[i - 1]
-                layers += [Resample(before, up=False)]
+                layers += [Resample(up=False)]
                 layers += [] if before == after else [pointwise(before, after)]
             layers += stage(after, cardinality, len(channels))
         features = self.num_features = channels[-1]

@@ -60,7 +60,7 @@ class Generator(nn.Module):
             if i:
                 before = channels[i - 1]
                 layers += [] if before == after else [pointwise(before, after)]
-                layers += [Resample(after, up=True)]
+                layers += [Resample(up=True)]
             layers += stage(after, cardinality, len(channels))
         self.layers = nn.Sequential(*layers, pointwise(channels[-1], shape.channels))
 

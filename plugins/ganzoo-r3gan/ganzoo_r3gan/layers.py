@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TypeVar
 
-import torch
 import torch.nn.functional as F
+from ganzoo_zoo.resample import Resample as Filter
 from torch import Tensor, nn
 
 from ganzoo.errors import BadOption, Incompatible
@@ -87,26 +87,16 @@ class Block(nn.Module):
         return out
 
 
-class Resample(nn.Module):
+class Resample(Filter):
     """Twice (`up`) or half the side, each channel by the filter [1, 2, 1] ⊛ [1, 1] = [1, 3, 3, 1] both ways.
 
     Upwards that is bilinear interpolation, and downwards its transpose, scaled so that what is even stays as it is.
     There are zeros beyond the border.
     """
 
-    kernel: Tensor
-
-    def __init__(self, channels: int, up: bool) -> None:
-        super().__init__()
-        self.channels, self.up = channels, up
-        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / (4 if up else 8)  # up: a pixel is spread over four
-        kernel = torch.outer(taps, taps).repeat(channels, 1, 1, 1)
-        self.register_buffer("kernel", kernel, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map maps `[B, channels, H, W]` to `[B, channels, 2H, 2W]` or `[B, channels, H/2, W/2]`."""
-        convolve = F.conv_transpose2d if self.up else F.conv2d
-        return convolve(x, self.kernel, stride=2, padding=1, groups=self.channels)
+    def __init__(self, up: bool) -> None:
+        super().__init__(stride=2, padding=1, transposed=up, gain=4.0 if up else 1.0)  # up: a pixel is spread over four
+        self.up = up
 
     def extra_repr(self) -> str:
         """Show the direction."""

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-from ganzoo_zoo.generators.stylegan2 import Activation, Linear, Resample, activate, channels_at
+from ganzoo_zoo.generators.stylegan2 import Activation, Linear, activate, channels_at
 from ganzoo_zoo.minibatch import MinibatchStd
+from ganzoo_zoo.resample import Resample
 
 
 class Discriminator(nn.Module):

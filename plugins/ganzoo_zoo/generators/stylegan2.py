@@ -5,7 +5,7 @@ arXiv:2006.06676, appendix D.
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ganzoo import ImageShape
 from ganzoo_zoo.layers import class_vectors
+from ganzoo_zoo.resample import Resample
 
 W_DECAY = 0.995
 EPSILON = 1e-8
@@ -244,43 +245,3 @@ def activate(x: Tensor) -> Tensor:
 def normalized(x: Tensor) -> Tensor:
     """Return vectors `[B, F]` scaled to a mean square of 1."""
     return x * x.square().mean(1, keepdim=True).add(EPSILON).rsqrt()
-
-
-class Resample(nn.Module):
-    """The low-pass filter [1, 3, 3, 1] ⊗ [1, 3, 3, 1] / 64 · gain, with a stride or, transposed, between pixels."""
-
-    kernel: Tensor
-
-    def __init__(self, stride: int = 1, padding: int = 0, transposed: bool = False, gain: float = 1.0) -> None:
-        super().__init__()
-        self.how = stride, padding, transposed
-        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-        self.register_buffer("kernel", torch.outer(taps, taps) * gain, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `[B, C, H, W]` to `[B, C, H', W']`, each channel alone."""
-        return cast(Tensor, FilterFunction.apply(x, self.kernel, *self.how))
-
-
-class FilterFunction(torch.autograd.Function):
-    """A convolution of each channel with a constant; its derivative is the transposed one, and so on.
-
-    Torch differentiates a grouped convolution twice by a loop over the groups, for the sake of weights that are a
-    constant here. R1 needs the second derivative.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Tensor, stride: int, padding: int, transposed: bool) -> Tensor:
-        """Filter x `[B, C, H, W]` in its own precision."""
-        ctx.save_for_backward(kernel)
-        ctx.how = stride, padding, transposed
-        convolution = F.conv_transpose2d if transposed else F.conv2d
-        weight = kernel.to(x.dtype).expand(x.shape[1], 1, -1, -1)
-        with torch.autocast(x.device.type, enabled=False):
-            return convolution(x, weight, stride=stride, padding=padding, groups=x.shape[1])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Filter the gradient the other way."""
-        (gradient,), (kernel,), (stride, padding, transposed) = gradients, ctx.saved_tensors, ctx.how
-        return FilterFunction.apply(gradient, kernel, stride, padding, not transposed), None, None, None, None

@@ -65,9 +65,9 @@ STYLEGAN2_ADA_CIFAR10: dict[str, Any] = {
 }
 
 SNGAN_MNIST: dict[str, Any] = SNGAN_CIFAR10 | {
-    "generator": {"name": "sngan", "width": 64},
-    "discriminator": {"name": "sngan", "width": 64},
+    "generator": {"name": "sngan", "width": 32},
+    "discriminator": {"name": "sngan", "width": 32},
     "data": {"source": "mnist", "size": 32},
-    "steps": 2000,
-    "players": {"discriminator": {"moves": 2}},
+    "steps": 1500,
+    "players": {},
 }
