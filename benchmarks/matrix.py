@@ -114,7 +114,8 @@ def main() -> None:
     first, _, steps = chosen.part.partition("/")
     torch.set_num_threads(1)  # the networks are tiny
     if chosen.ssl is None and (RESULTS / "matrix" / f"{first}-of-{steps}.json").is_file():
-        return print(f"part {chosen.part} is recorded")
+        print(f"part {chosen.part} is recorded")
+        return
     counts, reasons, failed = Counter[str](), Counter[str](), []
     some = [c for c in every() if chosen.ssl in (None, c.ssl, c.ssl.rpartition("/")[2])][int(first) :: int(steps)]
     with TemporaryDirectory() as folder:

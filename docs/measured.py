@@ -58,7 +58,7 @@ def reproductions() -> str:
         "preset",
         "labels",
         "runs",
-        "error",
+        "error (%)",
         "median",
         "every value",
         "mean of raw weights",
@@ -102,6 +102,24 @@ def zoo() -> str:
         picture = f"![64 digits made by {name}, in a grid](assets/zoo/{name}.png)"
         parts.append(f"### {name}\n\n{picture}\n\n```bash\n{r['command']}\n```\n\n{said}")
     return "\n\n".join(parts) or "None was run yet."
+
+
+def matrix() -> str:
+    """Return how many combinations of parts were tried, part by part of the matrix, and why some are refused."""
+    parts = [read(p) for p in sorted((RESULTS / "matrix").glob("*-of-*.json"))]
+    if not parts:
+        return "It was not run in full yet."
+    of = int(next((RESULTS / "matrix").glob("*-of-*.json")).stem.rpartition("-")[2])
+    total = {name: sum(p["result"][name] for p in parts) for name in ("trained", "refused", "failed")}
+    reasons: dict[str, int] = {}
+    for part in parts:
+        for reason, n in part["result"]["reasons"].items():
+            reasons[reason] = reasons.get(reason, 0) + n
+    rows = [[str(n), reason] for reason, n in sorted(reasons.items(), key=lambda r: -r[1])]
+    said = ", ".join(f"{n:,} {name}" for name, n in total.items())
+    done = "All" if len(parts) == of else f"{len(parts)} of {of} parts of all"
+    head = f"**{done} combinations: {said}.** {'; '.join(dict.fromkeys(stamp(p) for p in parts))}"
+    return f"{head}\n\n{table(['refused', 'why'], rows)}"
 
 
 def studies(*names: str) -> str:
@@ -194,6 +212,7 @@ PIECES: dict[str, Callable[..., str]] = {
     "reproductions": reproductions,
     "published": published,
     "studies": studies,
+    "matrix": matrix,
     "zoo": zoo,
     "gains": gains,
 }

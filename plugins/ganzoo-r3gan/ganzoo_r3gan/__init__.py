@@ -3,7 +3,7 @@
 from ganzoo import Component, hookimpl
 
 PAPER = "Huang et al. 2024, arXiv:2501.05441"
-ORIGIN = "written from the paper; parameters counted layer by layer"
+ORIGIN = "written from the paper; outputs, losses and gradients as of the authors' code at 19a7ddf"
 POWERS_OF_TWO = (8, 16, 32, 64, 128, 256)
 
 
