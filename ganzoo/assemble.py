@@ -230,8 +230,9 @@ def check_compatible(config: Config, gan: GAN, players: list[Player], penalties:
 def check_contracts(gan: GAN) -> None:
     """Raise Incompatible when a network does not keep its contract for images of this shape."""
     images = [2, gan.shape.channels, gan.shape.size, gan.shape.size]
-    networks = gan.copy().networks
+    networks = gan.networks
     for network in networks.values():
+        network.eval()
         if trunk := cast(Any, getattr(network, "trunk", None)):
             made = partial(trunk, torch.zeros(images))
             probe("discriminator", gan.parts.discriminator, made, [2, trunk.num_features])
@@ -245,6 +246,8 @@ def check_contracts(gan: GAN) -> None:
     if generator := networks.get("generator"):
         y = torch.zeros(2, dtype=torch.int64) if getattr(generator, "conditional", False) else None
         probe("generator", gan.parts.generator, lambda: generator(latent(generator, 2), y), images)
+    for network in networks.values():
+        network.train()
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
+    from ganzoo.metrics.evidence import Evidence
     from ganzoo.step import Step
 
 Terms: TypeAlias = "dict[str, Tensor]"
@@ -96,6 +97,29 @@ class Augment(Protocol):
 
     def __call__(self, x: Tensor, name: str, s: Step) -> Tensor:
         """Map images, called `name` in the step, to images of the same shape, without a device synchronisation."""
+
+
+class Extractor(Protocol):
+    """Maps images to features that metrics compare, always the same ones to the same.
+
+    `sha256` is that of its weights, `resize` says in words how it brings images to its size. One that learns from the
+    data has a method `fit(data, device)`, which is called first.
+    """
+
+    sha256: str
+    resize: str
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Map uint8 images `[B, C, H, W]`, with 1, 3 or 4 channels, to features `[B, D]` and class logits `[B, K]`."""
+
+
+class Metric(Protocol):
+    """Says how good a model is. `smaller_is_better` tells how its first value is to be read."""
+
+    smaller_is_better: bool
+
+    def __call__(self, evidence: Evidence) -> dict[str, float]:
+        """Return named values; what is to be minded about them is appended to `evidence.warnings`."""
 
 
 @dataclass(frozen=True)

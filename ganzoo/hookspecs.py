@@ -55,6 +55,18 @@ def ganzoo_datasets() -> Sequence[Component]:
 
 
 @hookspec
+def ganzoo_extractors() -> Sequence[Component]:
+    """Targets: `callable(**options)` → `ganzoo.contracts.Extractor`."""
+    raise AssertionError
+
+
+@hookspec
+def ganzoo_metrics() -> Sequence[Component]:
+    """Targets: `callable(**options)` → `ganzoo.contracts.Metric`."""
+    raise AssertionError
+
+
+@hookspec
 def ganzoo_presets() -> Sequence[Component]:
     """Targets: a mapping of configuration values (see `ganzoo.config.Config`)."""
     raise AssertionError
@@ -68,6 +80,8 @@ KINDS = {
     "augments": "augment",
     "ssl": "ssl",
     "datasets": "dataset",
+    "extractors": "extractor",
+    "metrics": "metric",
     "presets": "preset",
 }
 """Kinds as the hooks and `ganzoo list` name them, and one component of each."""

@@ -100,6 +100,11 @@ def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | No
     return safetensors.torch.save(plain, metadata=dict(metadata or {}))
 
 
+def weights_sha256(module: nn.Module) -> str:
+    """Return the sha256 of a module's weights: of the safetensors file that they would be."""
+    return hashlib.sha256(tensor_bytes(module.state_dict())).hexdigest()
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file. Raises CorruptFile."""
     try:

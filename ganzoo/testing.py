@@ -23,6 +23,7 @@ from ganzoo.component import Component, ImageShape
 from ganzoo.config import Config
 from ganzoo.contracts import AdversarialLoss, Source
 from ganzoo.critic import last_layer
+from ganzoo.metrics import Evidence
 from ganzoo.options import options_of
 from ganzoo.recipes import configure
 from ganzoo.registry import Plugin, Registered, Registry, installed
@@ -84,6 +85,17 @@ class TinyClassifier(Strategy):
     def head(self, trunk: nn.Module, shape: ImageShape) -> nn.Module:
         """Return a head with classes."""
         return TinyHead(trunk, shape)
+
+
+class TinyExtractor:
+    """Means of quarters as features, and as class logits."""
+
+    sha256, resize = "0" * 64, "none"
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images to features `[B, 4 C]`."""
+        features = nn.functional.adaptive_avg_pool2d(images.float() / 255, 2).flatten(1)
+        return features, features
 
 
 def tiny_loss() -> AdversarialLoss:
@@ -285,6 +297,32 @@ def _check_dataset(r: Registered, registry: Registry, options: dict[str, Any]) -
         assert all((table.image(0).size[0], table.where(0))), "an image cannot be shown or named"
 
 
+def _check_extractor(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    if "download" in r.component.tags and not options:  # nothing is fetched by a check
+        return
+    extractor = registry.create("extractor", r.qualified, options=options)
+    for channels in (1, 3, 4):
+        if fit := getattr(extractor, "fit", None):
+            fit(_train(registry, {"data.options": {"channels": channels}}).data, torch.device("cpu"))
+        images = torch.randint(0, 256, (3, channels, 16, 16), dtype=torch.uint8)
+        (features, logits), (again, _) = extractor(images), extractor(images)
+        assert features.shape == (3, features.shape[-1]), f"features are {list(features.shape)}, not [3, D]"
+        assert torch.equal(features, again), "the same images have other features"
+        assert logits is None or len(logits) == len(images) != logits.ndim, "class logits are not [B, K]"
+    assert len(bytes.fromhex(extractor.sha256)) == 32, "its sha256 is none"
+    assert extractor.resize, "it does not say how it brings images to its size"
+
+
+def _check_metric(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
+    metric = registry.create("metric", r.qualified, options=options)
+    assert metric.smaller_is_better in (True, False), "it does not say how its value is read"
+    parts = {"ssl": "tiny/classifier", "generator": {"name": "tiny/tiny", "conditional": True}}
+    experiment = _train(registry, {**parts, "data.options": {"n": 180}})
+    values = metric(Evidence(experiment.averaged, experiment.data, TinyExtractor(), 120))
+    assert values, "it says nothing"
+    assert all(math.isfinite(value) for value in values.values()), f"values are not finite: {values}"
+
+
 def _check_preset(r: Registered, registry: Registry, options: dict[str, Any]) -> None:
     config = configure(preset=r.qualified, registry=registry)
     assert Config.parse(config.to_dict()) == config, "it does not survive being written and read"
@@ -312,5 +350,7 @@ CHECKS: dict[str, Callable[[Registered, Registry, dict[str, Any]], None]] = {
     "augment": _check_augment,
     "ssl": _check_ssl,
     "dataset": _check_dataset,
+    "extractor": _check_extractor,
+    "metric": _check_metric,
     "preset": _check_preset,
 }

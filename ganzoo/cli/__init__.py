@@ -16,6 +16,7 @@ COMMANDS = {
     "sample": "Write generated images.",
     "classify": "Say which class images are of.",
     "score": "Say how real images look to the discriminator.",
+    "evaluate": "Score a model with metrics.",
     "reconstruct": "Restore damaged images.",
     "card": "Show the card of a model.",
     "publish": "Publish a model on the Hugging Face Hub.",

@@ -1,6 +1,7 @@
 """The built-in components: a plugin like any other."""
 
 from ganzoo import Component, hookimpl
+from ganzoo_zoo.manifest.judges import EXTRACTORS, METRICS
 from ganzoo_zoo.manifest.networks import DISCRIMINATORS, GENERATORS
 from ganzoo_zoo.manifest.recipes import DATASETS, PRESETS, SSL
 from ganzoo_zoo.manifest.terms import AUGMENTS, LOSSES, PENALTIES
@@ -46,6 +47,18 @@ def ganzoo_ssl() -> list[Component]:
 def ganzoo_datasets() -> list[Component]:
     """Data sets by name."""
     return DATASETS
+
+
+@hookimpl
+def ganzoo_extractors() -> list[Component]:
+    """Features that metrics compare."""
+    return EXTRACTORS
+
+
+@hookimpl
+def ganzoo_metrics() -> list[Component]:
+    """How good a model is."""
+    return METRICS
 
 
 @hookimpl

@@ -1,0 +1,200 @@
+"""Metrics against closed forms and slow definitions, on features made here; and `ganzoo evaluate` on a tiny run."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import Result
+from torch import Tensor
+
+import ganzoo
+from ganzoo.errors import Incompatible
+from ganzoo.metrics import Features, Moments, Score, Stamp, frechet_distance
+from ganzoo.metrics.score import rank
+
+Cli = Callable[..., Result]
+
+
+def normal(seed: int, n: int, d: int) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@dataclasses.dataclass
+class Given:
+    """Evidence whose features are given."""
+
+    real: Features
+    fake: Features
+    seed: int = 0
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+
+def given(real: Tensor, fake: Tensor, logits: Tensor | None = None) -> Any:
+    sides = (Features(x.float(), Moments.of(x), logits, None) for x in (real, fake))
+    return Given(*sides)
+
+
+def test_moments_of_parts_make_those_of_the_whole() -> None:
+    x = normal(0, 301, 7) * 3 + 1000  # a large mean: sums of squares would cancel
+    parts = [Moments.of(p) for p in (x[:100], x[100:103], x[103:])]
+    whole = parts[2] + (parts[0] + parts[1])
+    assert whole.count == 301
+    torch.testing.assert_close(whole.mean, x.mean(0))
+    torch.testing.assert_close(whole.covariance, x.T.cov(), rtol=1e-10, atol=1e-10)
+
+
+def test_frechet_distance_of_gaussians_has_its_closed_form() -> None:
+    one, two = (
+        Moments.of(normal(0, 400, 5)),
+        Moments.of(normal(1, 300, 5) @ torch.diag(torch.arange(1.0, 6.0).double()) + 2),
+    )
+    values = torch.linalg.eigvals(one.covariance @ two.covariance).real.sqrt().sum()
+    wanted = (one.mean - two.mean).square().sum() + one.covariance.trace() + two.covariance.trace() - 2 * values
+    assert frechet_distance(one, two) == pytest.approx(float(wanted), rel=1e-9)
+    commuting = dataclasses.replace(one, scatter=one.scatter * 4)
+    assert frechet_distance(one, commuting) == pytest.approx(float(one.covariance.trace()), rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [600, 40])  # of 64 features: full rank, and not
+def test_frechet_distance_of_a_set_to_itself_is_nothing(count: int) -> None:
+    some = Moments.of(normal(0, count, 64) * 10)
+    assert some.full_rank is (count > 64)
+    assert frechet_distance(some, some) == pytest.approx(0, abs=1e-6)
+
+
+def test_too_few_images_for_a_covariance_are_said() -> None:
+    evidence = given(normal(0, 40, 64), normal(1, 80, 64))
+    ganzoo.create("metric", "fid")(evidence)
+    assert [w.split(":")[0] for w in evidence.warnings] == ["40 real images for 64 features"]
+
+
+def test_kernel_distance_is_the_double_sum() -> None:
+    x, y = normal(0, 12, 3), normal(1, 12, 3) + 1
+
+    def kernel(a: Tensor, b: Tensor) -> float:
+        return float((a @ b / 3 + 1) ** 3)
+
+    within = sum(kernel(s[i], s[j]) for s in (x, y) for i in range(12) for j in range(12) if i != j) / (12 * 11)
+    between = sum(kernel(a, b) for a in x for b in y) / 144
+    found = ganzoo.create("metric", "kid", subsets=1, size=12)(given(x, y))
+    assert found["kid"] == pytest.approx(within - 2 * between, rel=1e-5)
+    assert found["kid_std"] == 0
+
+
+def test_kernel_distance_of_equal_distributions_is_about_nothing() -> None:
+    evidence = given(normal(0, 500, 4), normal(1, 500, 4))
+    found = ganzoo.create("metric", "kid", subsets=20, size=200)(evidence)
+    assert abs(found["kid"]) < 3 * found["kid_std"]
+
+
+def test_inception_score_of_certain_and_of_undecided_classes() -> None:
+    classes = torch.arange(100) % 4
+    sure = torch.nn.functional.one_hot(classes, 4).double() * 200
+    x = normal(0, 100, 2)
+    score = ganzoo.create("metric", "is", splits=1)
+    assert score(given(x, x, sure))["is"] == pytest.approx(4)
+    assert score(given(x, x, torch.zeros(100, 4)))["is"] == pytest.approx(1)
+    with pytest.raises(Incompatible, match="tells no classes"):
+        score(given(x, x))
+
+
+def test_precision_recall_density_and_coverage_are_their_definitions() -> None:
+    k, real, fake = 3, normal(0, 60, 2).float(), (normal(1, 50, 2) * 0.7 + 0.3).float()
+
+    def radii(x: Tensor) -> list[float]:
+        return [sorted(math.dist(a, b) for b in x.tolist())[k] for a in x.tolist()]
+
+    r, f = radii(real), radii(fake)
+    near = [[math.dist(a, b) for b in fake.tolist()] for a in real.tolist()]
+    wanted = {
+        "precision": sum(any(near[i][j] <= r[i] for i in range(60)) for j in range(50)) / 50,
+        "recall": sum(any(near[i][j] <= f[j] for j in range(50)) for i in range(60)) / 60,
+        "density": sum(near[i][j] <= r[i] for i in range(60) for j in range(50)) / (k * 50),
+        "coverage": sum(any(near[i][j] <= r[i] for j in range(50)) for i in range(60)) / 60,
+    }
+    assert ganzoo.create("metric", "prdc", k=k)(given(real, fake)) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_copies_are_seen() -> None:
+    train, fresh = normal(0, 200, 8).float(), normal(1, 100, 8).float()
+    memorized = ganzoo.create("metric", "memorization")
+
+    def authenticity(fake: Tensor) -> float:
+        evidence = given(train.double(), fake.double())
+        evidence.train, evidence.data = evidence.real, type("Data", (), {"test": ()})
+        return float(memorized(evidence)["authenticity"])
+
+    assert authenticity(train[:50] + 1e-4) == 0
+    assert authenticity(fresh) > 0.3
+
+
+def test_calibration_and_confusion() -> None:
+    from ganzoo_zoo.metrics.classifier import calibration_error, confusion
+
+    said = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.35, 0.65], [0.15, 0.85]])
+    truth = torch.tensor([0, 1, 1, 1])
+    assert confusion(said.argmax(1), truth, 2).tolist() == [[1, 0], [1, 2]]
+    gaps = [abs(0.95 - 0.5) * 2, abs(0.65 - 1), abs(0.85 - 1)]  # of bins with 2, 1 and 1 images
+    assert calibration_error(said, truth, 10) == pytest.approx(sum(gaps) / 4, rel=1e-6)
+
+
+def test_scores_with_different_stamps_are_not_ranked() -> None:
+    one = Score({"fid": 3.0}, Stamp("zoo/fid", real_count=10))
+    two, other = Score({"fid": 2.0}, one.stamp), Score({"fid": 1.0}, Stamp("zoo/fid", real_count=20))
+    assert rank({"a": one, "b": two}, "fid") == ["b", "a"]
+    with pytest.raises(Incompatible, match="real_count: 10 and 20"):
+        rank({"a": one, "c": other}, "fid")
+    assert Score.of(json.loads(json.dumps(one.to_dict()))) == one
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("judged")
+    values = {"gen.width": 4, "disc.width": 4, "data.size": 16, "batch": 16, "steps": 4, "gen.conditional": True}
+    ganzoo.train(values, root / "r")
+    return root / "r"
+
+
+def test_evaluate_a_run(run: Path, cli: Cli) -> None:
+    words = ["evaluate", run, "-n", 60, "--features", "classifier", "--set", "features.steps=4"]
+    words += ["--metrics", "fid,kid,is,prdc,memorization,accuracy,class-fid"]
+    words += ["--set", "kid.subsets=3", "--set", "class-fid.fewest=2", "--json"]
+    done = cli(*words)
+    assert done.exit_code == 0, done.output
+    scores = json.loads(done.stdout)
+    assert {value for score in scores.values() for value in score["values"]} >= {
+        "fid", "kid", "is", "precision", "recall", "density", "coverage", "authenticity", "copied", "accuracy",
+        "calibration_error", "class_fid", "class_fid/3",
+    }  # fmt: skip
+    assert all(math.isfinite(value) for score in scores.values() for value in score["values"].values())
+    stamp = scores["fid"]["stamp"]
+    assert (stamp["real"], stamp["real_count"], stamp["fake_count"]) == ("digits, train", 60, 60)
+    assert len(stamp["extractor_sha256"]) == 64
+    error = json.loads((run / "model" / "config.json").read_text())["metrics"]["error"]
+    assert scores["accuracy"]["values"]["accuracy"] == pytest.approx(1 - error, abs=1e-6)
+    kept = (run / "scores.json").read_text()
+    assert json.loads(cli(*words).stdout) == scores  # the same again, by the extractor that was kept
+    assert (run / "scores.json").read_text() == kept
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--metrics", "fidd"], "no metric is called 'fidd'; did you mean 'fid'?"),
+        (["--features", "clasifier"], "no extractor is called 'clasifier'; did you mean 'classifier'?"),
+        (["--set", "fid.k=3"], "name that metric with --metrics too"),
+        (["--metrics", "prdc", "--set", "prdc.kk=3"], "metric 'prdc' has no option 'kk'; did you mean 'k'?"),
+        (["--metrics", "prdc", "-n", "3"], "balls to neighbour 5 want more images than 3"),
+        (["--data", "nowhere"], "there is no folder or file nowhere"),
+    ],
+)
+def test_evaluate_refuses(run: Path, cli: Cli, words: list[str], said: str) -> None:
+    fast = [] if "--features" in words else ["--features", "classifier", "--set", "features.steps=2"]
+    done = cli("evaluate", run, *fast, *words)
+    assert done.exit_code == 1
+    assert said in done.stderr
