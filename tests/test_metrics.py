@@ -182,6 +182,24 @@ def test_evaluate_a_run(run: Path, cli: Cli) -> None:
     assert (run / "scores.json").read_text() == kept
 
 
+def test_compare_ranks_equal_stamps_alone(cli: Cli, tmp_path: Path) -> None:
+    from ganzoo.metrics.evaluate import keep
+
+    fid = Stamp("zoo/fid", real_count=10)
+    kept = {"a": [3.0, fid], "b": [2.0, fid], "c": [1.0, dataclasses.replace(fid, real_count=20)]}
+    for name, (value, stamp) in kept.items():
+        (tmp_path / name).mkdir()
+        keep(tmp_path / name, {"fid": Score({"fid": value}, stamp)})
+    ranked = cli("compare", "a", "b").stdout
+    assert ranked.split() == ["fid", "(zoo/fid)", "b", "2", "a", "3"]
+    (row,) = json.loads(cli("compare", "a", "c", "--json").stdout)
+    assert row["runs"] == [["a", 3.0], ["c", 1.0]]
+    assert "real_count: 10 and 20" in row["differ"][0]
+    (tmp_path / "d").mkdir()
+    refused = cli("compare", "a", "d")
+    assert (refused.exit_code, refused.stderr) == (1, "error: d has no scores; make some: ganzoo evaluate d\n")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
