@@ -23,11 +23,12 @@ FOLDER = RESULTS / "zoo"
 PICTURES = Path(__file__).parents[1] / "docs" / "assets" / "zoo"
 CLASSES = "--ssl projection --labels all --set gen.conditional=true"
 RUNS = {
-    "mlp": "--gen mlp --disc dcgan --set disc.norm=spectral --set disc.width=32 --ssl none --loss hinge --steps 2000",
+    "mlp": "--gen mlp --disc dcgan --set disc.norm=spectral --set disc.width=32 --ssl none --loss hinge "
+    "--set optimizer.lr=1e-3 --set players.discriminator.lr=2e-4 --steps 3000",
     "dcgan": "--gen dcgan --disc dcgan --set gen.width=32 --set disc.width=32 --set disc.norm=spectral --ssl none "
     "--loss hinge --steps 2000",
-    "conv-small": "--gen conv-small --disc dcgan --set gen.width=16 --set disc.width=32 --set disc.norm=spectral "
-    "--ssl none --loss hinge --steps 2000",
+    "conv-small": "--gen conv-small --disc dcgan --set gen.width=24 --set disc.width=32 --set disc.norm=spectral "
+    "--ssl none --loss hinge --set optimizer.lr=5e-4 --set players.discriminator.lr=2e-4 --steps 2500",
     "sngan": "--preset sngan-mnist",
     "biggan": f"--gen biggan --disc biggan --set gen.width=8 --set disc.width=8 --loss hinge {CLASSES} "
     "--set optimizer.beta1=0 --steps 1000",

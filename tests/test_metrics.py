@@ -162,14 +162,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_evaluate_a_run(run: Path, cli: Cli) -> None:
     words = ["evaluate", run, "-n", 60, "--features", "classifier", "--set", "features.steps=4"]
-    words += ["--metrics", "fid,kid,is,prdc,memorization,accuracy,class-fid"]
-    words += ["--set", "kid.subsets=3", "--set", "class-fid.fewest=2", "--json"]
+    words += ["--metrics", "fid,kid,is,prdc,memorization,accuracy,class-fid,cas"]
+    words += ["--set", "kid.subsets=3", "--set", "class-fid.fewest=2", "--set", "cas.steps=3", "--json"]
     done = cli(*words)
     assert done.exit_code == 0, done.output
     scores = json.loads(done.stdout)
     assert {value for score in scores.values() for value in score["values"]} >= {
         "fid", "kid", "is", "precision", "recall", "density", "coverage", "authenticity", "copied", "accuracy",
-        "calibration_error", "class_fid", "class_fid/3",
+        "calibration_error", "class_fid", "class_fid/3", "cas", "cas_real",
     }  # fmt: skip
     assert all(math.isfinite(value) for score in scores.values() for value in score["values"].values())
     stamp = scores["fid"]["stamp"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganzoo import ImageShape
 from ganzoo.data import Dataset
+from ganzoo.data.batches import Stream
+from ganzoo.data.prepare import Images
 from ganzoo.errors import BadData, CorruptFile
 from ganzoo.pictures import from_uint8
 from ganzoo.storage import load_weights, read_tensors, tensor_bytes, write_file
@@ -73,10 +75,7 @@ class Classifier:
         ]
         path = self.folder / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}.safetensors"
         if not self._restored(made, path):
-            with torch.random.fork_rng():
-                torch.manual_seed(0)
-                made = network(data.shape.channels, data.shape.classes).to(device)
-                train(made, data, self.steps, self.lr, device)
+            made = trained(data.train, data.labelled, data.labels, data.shape, self.steps, self.lr, device)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, tensor_bytes(made.state_dict()))
         self.network = made.to(device).eval().requires_grad_(False)
@@ -98,38 +97,24 @@ class Classifier:
         return features, self.network["head"](features)
 
 
-def train(network: Any, data: Dataset, steps: int, lr: float, device: torch.device) -> None:
-    """Train a network on the labelled images, shifted by up to two pixels."""
-    optimizer = torch.optim.Adam(network.parameters(), lr)
-    network.train()
-    places = drawn(len(data.labelled), steps)
-    for step, (some, images) in enumerate(
-        zip(places, data.train.batches(data.labelled[p] for p in places), strict=True)
-    ):
-        for group in optimizer.param_groups:
-            group["lr"] = lr * (1 - step / steps)
-        x = F.pad(from_uint8(images.to(device)), (2, 2, 2, 2), mode="replicate")
-        left, top = torch.randint(5, (2,)).tolist()
-        x = x[:, :, top : top + images.shape[2], left : left + images.shape[3]]
-        loss = F.cross_entropy(network["head"](network["body"](x)), data.labels[some].to(device))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-
-
-def drawn(count: int, steps: int) -> list[Tensor]:
-    """Return the positions of every batch: fresh permutations, one after the other."""
-    rng = torch.Generator().manual_seed(0)
-
-    def endless() -> Iterator[Tensor]:
-        while True:
-            yield torch.randperm(count, generator=rng)
-
-    order: list[Tensor] = []
-    total = 0
-    for permutation in endless():
-        order.append(permutation)
-        total += count
-        if total >= steps * BATCH:
-            break
-    return list(torch.cat(order)[: steps * BATCH].split(BATCH))  # type: ignore[no-untyped-call]
+def trained(
+    images: Images, places: Tensor, labels: Tensor, shape: ImageShape, steps: int, lr: float, device: torch.device
+) -> Any:
+    """Return a network trained on the images at some places, whose labels are given: shifted by up to two pixels."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made: Any = network(shape.channels, shape.classes).to(device)
+        optimizer = torch.optim.Adam(made.parameters(), lr)
+        draws = Stream(images, places, BATCH, ("classifier",), 0, 1)
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = lr * (1 - step / steps)
+            some, batch = draws.at(step)
+            x = F.pad(from_uint8(batch.to(device)), (2, 2, 2, 2), mode="replicate")
+            left, top = torch.randint(5, (2,)).tolist()
+            x = x[:, :, top : top + batch.shape[2], left : left + batch.shape[3]]
+            loss = F.cross_entropy(made["head"](made["body"](x)), labels[some].to(device))
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    return made

@@ -62,6 +62,12 @@ METRICS = [
         tags=("usual",),
     ),
     Component(
+        "cas",
+        "ganzoo_zoo.metrics.classifier:ClassificationAccuracyScore",
+        "how well a classifier that saw generated images alone knows real ones",
+        "Ravuri and Vinyals 2019, arXiv:1905.10887",
+    ),
+    Component(
         "accuracy",
         "ganzoo_zoo.metrics.classifier:Accuracy",
         "held-out images classified rightly, and calibration",
