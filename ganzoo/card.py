@@ -119,6 +119,7 @@ def curve(rows: Sequence[Mapping[str, float]]) -> bytes:
     errors = any("error" in row for row in rows)
     figure = Figure(figsize=(7, 5 if errors else 3), layout="constrained")
     axes = figure.subplots(1 + errors, 1, sharex=True, squeeze=False)[:, 0]
+    axes[0].set_yscale("symlog", linthresh=1)  # terms of a hundred and of a hundredth are both to be seen
     for name in names:
         axes[0].plot(*zip(*((row["step"], row[name]) for row in rows if name in row), strict=True), label=name, lw=1)
     for name, label in (("error", "averaged weights"), ("error_raw", "raw weights")) if errors else ():
