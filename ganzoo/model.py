@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from PIL import Image
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 import ganzoo
 from ganzoo.card import render
-from ganzoo.component import ImageShape, describe
+from ganzoo.component import ImageShape
 from ganzoo.config import Part
-from ganzoo.errors import BadData, CorruptFile, GanzooError, Incompatible, UnknownComponent
+from ganzoo.errors import BadData, Incompatible
 from ganzoo.format import (
     CARD,
     CONFIG,
@@ -27,15 +27,14 @@ from ganzoo.format import (
     DTYPES,
     FORMAT,
     SAMPLES,
-    ModelFile,
     Precision,
-    check_weights,
     outlines,
     read_model_file,
 )
-from ganzoo.hub import Folder, find, upload
+from ganzoo.hub import find, upload
 from ganzoo.pictures import from_uint8, grid, png, prepare
-from ganzoo.registry import Registry, distributions, installed
+from ganzoo.pretrained import Inspection, OnePart, inspect, restored, weights
+from ganzoo.registry import Registry, installed
 from ganzoo.step import latent
 from ganzoo.storage import read_tensors, tensor_bytes, to_json, write_folder
 from ganzoo.strategy import Kit, Strategy
@@ -44,7 +43,6 @@ Pictures: TypeAlias = Tensor | Image.Image | str | Path | Sequence[Image.Image |
 """Images as users have them: a tensor in [-1, 1] or uint8, a picture or path, or several."""
 
 CHUNK = 256
-Loaded = TypeVar("Loaded")
 
 
 class Parts(Protocol):
@@ -70,24 +68,6 @@ class Named:
     generator: Part
     discriminator: Part
     ssl: Part
-
-
-class OnePart(dict[str, nn.Module]):
-    """The one network that was read of a model. Raises Incompatible for every other."""
-
-    def __missing__(self, name: str) -> nn.Module:
-        raise Incompatible(f"this model was read without its {name} (part='{next(iter(self))}'); read it whole")
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What a model says of itself, without its weights: where it is, its `config.json`, card, and files' bytes."""
-
-    name: str
-    commit: str
-    config: dict[str, Any]
-    card: str
-    sizes: dict[str, int]
 
 
 @dataclass
@@ -342,21 +322,11 @@ class GAN:
         parts = Named(**{kind: told.part(kind) for kind in Named.__dataclass_fields__})
         known: dict[str, Any] = {"class_names": told.class_names, "fit": told.fit, "facts": facts}
         with outlines(str(folder)):
-            outline = _restored(lambda: cls.build(parts, told.images), told, folder)
+            outline = restored(lambda: cls.build(parts, told.images), told, folder)
         names = [part] if part else [*outline.networks]
-        files = {}
-        for name in names:
-            like = outline.network(name).state_dict()
-            files[name] = folder.file(f"{name}.safetensors")
-            try:
-                check_weights(
-                    files[name], told.sha256.get(f"{name}.safetensors"), like, f"{folder}: {files[name].name}"
-                )
-            except CorruptFile:
-                folder.forget(files[name].name)
-                raise
+        files = {name: weights(folder, told, name, outline.network(name)) for name in names}
         with torch.random.fork_rng(devices=[]):
-            gan = _restored(lambda: cls.build(parts, told.images, **known), told, folder)
+            gan = restored(lambda: cls.build(parts, told.images, **known), told, folder)
         if part:
             gan.networks = OnePart({part: gan.networks[part]})
         for name, network in gan.networks.items():
@@ -372,11 +342,7 @@ class GAN:
 
         Raises CorruptFile, BadData or HubError.
         """
-        folder = find(model, revision, token)
-        told, facts = read_model_file(folder.file(CONFIG), str(folder))
-        sizes = folder.sizes()
-        card = folder.file(CARD).read_text(encoding="utf-8", errors="replace") if CARD in sizes else ""
-        return Inspection(str(folder), folder.commit, {**told.model_dump(mode="json"), **facts}, card, sizes)
+        return inspect(find(model, revision, token))
 
     def push_to_hub(
         self,
@@ -396,27 +362,6 @@ class GAN:
         with TemporaryDirectory() as folder:
             self.save(Path(folder) / "model", dtype)
             return upload(Path(folder) / "model", repo, private, revision, token)
-
-
-def _restored(build: Callable[[], Loaded], told: ModelFile, folder: Folder) -> Loaded:
-    """Build what a file describes. What it asks for in vain, or wrongly, is the file's fault."""
-    try:
-        return build()
-    except UnknownComponent as error:
-        raise UnknownComponent(f"{folder}: {error}{_wanted(told)}") from error
-    except GanzooError:
-        raise
-    except Exception as error:  # a component met options, or a shape, that its author did not foresee
-        raise CorruptFile(f"{folder}: {CONFIG} describes networks that cannot be made ({describe(error)})") from error
-
-
-def _wanted(told: ModelFile) -> str:
-    """Return which packages a model says that it needs, and this machine lacks."""
-    facts = (getattr(told.components, kind) for kind in Named.__dataclass_fields__)
-    named = sorted({f.package for f in facts if f.package} - set(distributions()))
-    if not named:
-        return ""
-    return f" The model says that it needs the package {', '.join(named)}: look at it, then pip install {named[0]}"
 
 
 def parameters(network: nn.Module) -> int:
