@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 from click.testing import Result
+from safetensors.torch import save_file
 from torch import Tensor
 
 import ganzoo
@@ -115,12 +116,29 @@ def test_weights_that_cannot_be_fetched_are_one_sentence(monkeypatch: pytest.Mon
         create("discriminator", "timm/test_resnet", SHAPE, pretrained=True)
 
 
+def test_a_trained_model_needs_no_published_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published = tmp_path / "model.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), published)
+    fetched = "ganzoo_zoo.discriminators.backbone.hf_hub_download"
+    monkeypatch.setattr(fetched, lambda name, file: str(published))
+    made = ganzoo.train({**SMALL, "disc.pretrained": True}, tmp_path / "r")
+    monkeypatch.setattr(fetched, lambda name, file: pytest.fail("weights were fetched"))
+    loaded = GAN.from_pretrained(tmp_path / "r")
+    x = torch.rand(4, 1, 32, 32)
+    torch.testing.assert_close(made.classify(x), loaded.classify(x))
+    assert loaded.components["discriminator"]["options"] == {}
+
+
 def test_members_are_listed(cli: Cli) -> None:
     shown = cli("list", "discriminators", "--timm", "efficientnet_lite*").output.split()
     assert shown == [f"timm/efficientnet_lite{n}" for n in range(5)]
     assert "timm/resnet18" in json.loads(cli("list", "--timm", "resnet1*", "--json").output)
+    assert "timm/resnet18" in cli("list", "extractors", "--timm", "resnet18").output
     assert "timm/…" in cli("list", "discriminators").output
-    for words, said in ((["losses", "--timm", "*"], "a family of discriminators"), (["--timm", "nn"], "'*nn*'")):
+    for words, said in (
+        (["losses", "--timm", "*"], "a family of discriminators and of extractors"),
+        (["--timm", "nn"], "'*nn*'"),
+    ):
         result = cli("list", *words)
         assert result.exit_code
         assert said in result.output

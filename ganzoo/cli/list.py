@@ -24,9 +24,13 @@ class Listing(click.Command):
         return [*super().get_params(ctx), *own]
 
 
-def families() -> dict[str, Registered]:
-    """Return the components that stand for many, by name."""
-    return {r.component.name: r for r in installed().list() if r.component.family}
+def families() -> dict[str, list[Registered]]:
+    """Return the components that stand for many, by name; several kinds may have one of a name."""
+    found: dict[str, list[Registered]] = {}
+    for r in installed().list():
+        if r.component.family:
+            found.setdefault(r.component.name, []).append(r)
+    return found
 
 
 @click.command("list", cls=Listing)
@@ -77,11 +81,15 @@ def list_models(kind: str | None, hub: bool, author: str | None, as_json: bool) 
         click.echo(f"no model{f' of {author}' if author else ''} on the Hub is tagged ganzoo")
 
 
-def list_members(family: Registered, kind: str | None, pattern: str, as_json: bool) -> None:
+def list_members(alike: list[Registered], kind: str | None, pattern: str, as_json: bool) -> None:
     """Print the members of a family whose names match a pattern with `*`. Raises BadOption when there is none."""
-    name = family.component.name
-    if kind and singular(kind) != family.kind:
-        raise BadOption(f"{name} is a family of {family.kind}s; try: ganzoo list {family.kind}s --{name} '{pattern}'")
+    name, kinds = alike[0].component.name, [r.kind for r in alike]
+    if kind and singular(kind) not in kinds:
+        raise BadOption(
+            f"{name} is a family of {' and of '.join(f'{k}s' for k in kinds)}; try: "
+            f"ganzoo list {kinds[0]}s --{name} '{pattern}'"
+        )
+    family = alike[kinds.index(singular(kind))] if kind else alike[0]
     members = [f"{name}/{member}" for member in family.component.load().members(pattern)]
     if not members:
         raise BadOption(f"nothing in {name} is called like '{pattern}'; try: ganzoo list --{name} '*{pattern}*'")
