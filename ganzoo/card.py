@@ -52,7 +52,7 @@ def render(config: Mapping[str, Any], repo: str = PLACEHOLDER, pictures: Sequenc
         pipeline_tag="unconditional-image-generation" if facts["generates"] else "image-classification",
         tags=[TAG, "gan", *(["semi-supervised-learning"] if metrics else []), facts["parts"]["generator"]],
         datasets=[named] if (named := facts["data"].get("hub")) else None,
-        model_name=repo.rpartition("/")[2],
+        model_name=repo,
         eval_results=results(facts["data"], metrics, config),
     )
     template = files("ganzoo").joinpath("card.md.jinja").read_text(encoding="utf-8")

@@ -7,8 +7,11 @@ components and their options, never code; each file's sha256 stands in it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +19,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from ganzoo.component import ImageShape
 from ganzoo.config import Part
@@ -36,7 +40,8 @@ PLAIN = r"[a-z0-9][a-z0-9._-]{0,99}"
 Word = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 Qualified = Annotated[str, Field(pattern=rf"^{PLAIN}/{PLAIN}(/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}})?$")]
 Package = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)?$")]
-Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z.+!-]{0,60}$")]
+VERSION = r"[0-9A-Za-z.+!-]{0,60}"
+Version = Annotated[str, Field(pattern=rf"^{VERSION}$")]
 Weights = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}\.safetensors$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=-(2**31), le=2**31)]
@@ -110,7 +115,9 @@ def read_model_file(path: Path, where: str) -> tuple[ModelFile, dict[str, Any]]:
     if config.get("library") != "ganzoo":
         raise CorruptFile(f"{where} is not a ganzoo model folder")
     if isinstance(config.get("format"), int) and config["format"] > FORMAT:
-        version = str(config.get("version"))[:60]
+        version = config.get("version")
+        if not (isinstance(version, str) and re.fullmatch(VERSION, version)):  # it would stand in a command
+            raise CorruptFile(f"{where} was written by a later ganzoo; install it: pip install --upgrade torch-ganzoo")
         raise CorruptFile(
             f"{where} was written by ganzoo {version}; install that version: pip install 'torch-ganzoo>={version}'"
         )
@@ -119,10 +126,17 @@ def read_model_file(path: Path, where: str) -> tuple[ModelFile, dict[str, Any]]:
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"]))
-        raise CorruptFile(f"{where}: {CONFIG} does not describe a model ({at:.100}: {first['msg']:.200})") from error
+        raise CorruptFile(
+            f"{where}: {CONFIG} does not describe a model ({shown(at[:100])}: {first['msg']:.200})"
+        ) from error
     if len(told.class_names) != told.shape.classes:
         raise CorruptFile(f"{where}: {CONFIG} names {len(told.class_names)} classes, and says {told.shape.classes}")
     return told, {k: v for k, v in config.items() if k not in ModelFile.model_fields}
+
+
+def shown(text: str, keep: str = "") -> str:
+    """Return text that came from elsewhere as a terminal may have it: without control characters, but those to keep."""
+    return "".join(c if c in keep or unicodedata.category(c) not in ("Cc", "Cs") else "\ufffd" for c in text)
 
 
 def check_weights(path: Path, sha256: str | None, like: Mapping[str, Tensor], where: str) -> None:
@@ -138,11 +152,54 @@ def check_weights(path: Path, sha256: str | None, like: Mapping[str, Tensor], wh
         raise CorruptFile(f"{where} lacks the tensor '{missing[0]}' ({len(missing)} in all)")
     if surplus := sorted(found.keys() - like.keys()):
         raise CorruptFile(
-            f"{where} has a tensor '{surplus[0]:.100}' that this network does not ({len(surplus)} in all)"
+            f"{where} has a tensor '{shown(surplus[0][:100])}' that this network does not ({len(surplus)} in all)"
         )
     for name, tensor in like.items():
         if list(tensor.shape) != found[name]:
             raise CorruptFile(f"{where}: '{name}' has shape {found[name]}, not {list(tensor.shape)}")
+
+
+FILLING = {
+    Tensor.normal_,
+    Tensor.uniform_,
+    nn.functional.normalize,
+    *(f for f in vars(nn.init).values() if callable(f)),
+}
+"""Functions of torch that return their first argument with other values."""
+EVERYWHERE = {getattr(t, f) for t in (torch, Tensor) for f in ("add", "sub", "mul", "div", "sqrt", "rsqrt")}
+"""Functions of torch whose value at one place depends on that place alone."""
+SHAPES: dict[Any, Callable[..., Tensor]] = {
+    torch.mv: lambda matrix, _: matrix.new_empty(len(matrix)),
+    torch.vdot: lambda vector, _: vector.new_empty(()),
+    torch.outer: lambda a, b: a.new_empty(len(a), len(b)),
+    torch.norm_except_dim: lambda v, _, dim: v.new_empty(
+        [n if i == dim else 1 for i, n in enumerate(v.shape)][: 99 * (dim >= 0)]
+    ),
+    torch._weight_norm: lambda v, *_: v,
+    torch.randn: lambda *size, generator=None, **more: torch.empty(*size, **more),
+}
+"""What has the shape that some others return."""
+
+
+class Unfilled(TorchFunctionMode):
+    """Leaves out what is about values alone: without memory there are none.
+
+    It is for speed. On the device "meta" each of these functions is one of many in Python, and the first of them
+    imports torch's compiler, which takes seconds.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch, or return something of the shape that it returns."""
+        kwargs = kwargs or {}
+        if func in FILLING:
+            return args[0] if args else next(iter(kwargs.values()))
+        if func in EVERYWHERE and not kwargs:
+            given = [a for a in args if isinstance(a, Tensor)]
+            sizes = zip_longest(*(reversed(t.shape) for t in given), fillvalue=1)
+            return given[0].new_empty([next((n for n in ns if n != 1), 1) for ns in sizes][::-1])
+        return SHAPES.get(func, func)(*args, **kwargs)
 
 
 @contextmanager
@@ -158,7 +215,7 @@ def outlines(where: str) -> Iterator[None]:
 
     handle = register_module_parameter_registration_hook(register)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Unfilled():
             yield
     finally:
         handle.remove()

@@ -101,15 +101,16 @@ class Remote:
 
         check_size(self.repo, name, self.listed)
         with plainly(self.repo, self.commit, name):
-            return Path(hf_hub_download(self.repo, name, revision=self.commit, token=self.token))
+            return Path(patiently(lambda: hf_hub_download(self.repo, name, revision=self.commit, token=self.token)))
 
     def forget(self, name: str) -> None:
-        """Remove a file from the cache, so that it is fetched again the next time."""
+        """Remove a file from the cache, and the configuration that it was compared with: both are fetched again."""
         from huggingface_hub import try_to_load_from_cache
 
-        if isinstance(path := try_to_load_from_cache(self.repo, name, revision=self.commit), str):
-            Path(path).resolve().unlink(missing_ok=True)
-            Path(path).unlink(missing_ok=True)
+        for one in {name, CONFIG}:
+            if isinstance(path := try_to_load_from_cache(self.repo, one, revision=self.commit), str):
+                Path(path).resolve().unlink(missing_ok=True)
+                Path(path).unlink(missing_ok=True)
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of every file, as the Hub lists them."""
@@ -135,7 +136,10 @@ def find(model: str | Path, revision: str | None = None, token: str | bool | Non
 
 
 def resolve(repo: str, revision: str | None, token: str | bool | None) -> Remote:
-    """Ask the Hub, or where it cannot be reached the cache, which commit a revision is. Raises HubError."""
+    """Ask the Hub, or where it cannot be reached the cache, which commit a revision is.
+
+    Raises HubError, or CorruptFile when its configuration is none; it is then not kept in the cache.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -147,8 +151,17 @@ def resolve(repo: str, revision: str | None, token: str | bool | None) -> Remote
             raise
     check_size(repo, CONFIG, listed)
     with plainly(repo, revision, CONFIG):
-        path = Path(hf_hub_download(repo, CONFIG, revision=revision, token=token))
-    return Remote(repo, path.parent.name, listed, token)
+        path = patiently(
+            lambda: Path(hf_hub_download(repo, CONFIG, revision=revision, token=token, local_files_only=not listed))
+        )
+    listed = listed or {file.name: file.stat().st_size for file in path.parent.iterdir() if file.is_file()}
+    folder = Remote(repo, path.parent.name, listed, token)
+    try:
+        read_model_file(path, str(folder))
+    except CorruptFile:
+        folder.forget(CONFIG)
+        raise
+    return folder
 
 
 def look(repo: str, revision: str | None, token: str | bool | None) -> tuple[str, dict[str, int | None]]:
@@ -187,7 +200,7 @@ def upload(
 
     api, files = HfApi(token=token), contents(folder, repo)
     with plainly(repo, revision):
-        api.create_repo(repo, private=private, exist_ok=True)
+        patiently(lambda: api.create_repo(repo, private=private, exist_ok=True))
         if revision:
             api.create_branch(repo, branch=revision, exist_ok=True)
     commit, listed = look(repo, revision, token)

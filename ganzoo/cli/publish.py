@@ -39,13 +39,17 @@ def command(
         raise BadData(f"there is no run or model folder {run}; ganzoo train makes one")
     gan = GAN.from_pretrained(folder.path)  # verifies every file of it
     with TemporaryDirectory() as place:
-        sent = folder.path
-        if dtype != folder_dtype(folder.path / CONFIG):
+        sent, old = folder.path, folder_dtype(folder.path / CONFIG)
+        if dtype != old:
             sent = Path(place) / "model"
             gan.save(sent, dtype)  # type: ignore[arg-type]
             for name in (CARD, SAMPLES, CURVE):
                 if (folder.path / name).is_file():
                     shutil.copy(folder.path / name, sent / name)
+            if (card := sent / CARD).is_file():
+                card.write_bytes(
+                    card.read_bytes().replace(b"safetensors in " + old.encode(), b"safetensors in " + dtype.encode())
+                )
         files = contents(sent, repo)
         sizes = {n: Path(c).stat().st_size if isinstance(c, str) else len(c) for n, c in files.items()}
         for name, size in sizes.items():
