@@ -43,7 +43,7 @@ def train(
     if config is None and out is not None:
         config = Config.of_run(out)
     if not isinstance(config, Config):
-        config = configure(values=starting(config or {}), registry=registry)
+        config = configure(values=starting(config or {}, out), registry=registry)
     kept = Path(out) / SPLIT if out and config.data.split else None
     begun = bool(out and Run(Path(out)).checkpoints())
     experiment = assemble(config, registry, Split.of(kept) if kept and kept.is_file() else None, begun)
@@ -56,13 +56,20 @@ def train(
     return gan
 
 
-def starting(values: Mapping[str, Any]) -> dict[str, Any]:
+def starting(values: Mapping[str, Any], out: str | PathLike[str] | None = None) -> dict[str, Any]:
     """Return the values of a run with those of the model that it starts from below them: its parts and image size.
 
-    A name on the Hub is made that of one commit. Raises CorruptFile, BadData or HubError.
+    A name on the Hub is made that of one commit: of the one that the run in `out` began with, if it is there.
+    Raises CorruptFile, BadData or HubError.
     """
     if not values.get("start"):
         return dict(values)
+    begun = Config.of_run(out) if out else None
+    if begun and begun.start and begun.start.partition("@")[0] == str(values["start"]).partition("@")[0]:
+        kinds = ("generator", "discriminator", "ssl")
+        parts = {kind: {"name": part.name, **part.options} for kind in kinds if (part := getattr(begun, kind))}
+        shape = {f"data.{key}": getattr(begun.data, key) for key in ("size", "channels", "fit")}
+        return {**parts, **shape, **values, "start": begun.start}
     folder = find(values["start"])
     told, _ = read_model_file(folder.file(CONFIG), str(folder))
     parts = {kind: {"name": c.name, **c.options} for kind, c in told.components}

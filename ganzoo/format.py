@@ -159,12 +159,7 @@ def check_weights(path: Path, sha256: str | None, like: Mapping[str, Tensor], wh
             raise CorruptFile(f"{where}: '{name}' has shape {found[name]}, not {list(tensor.shape)}")
 
 
-FILLING = {
-    Tensor.normal_,
-    Tensor.uniform_,
-    nn.functional.normalize,
-    *(f for f in vars(nn.init).values() if callable(f)),
-}
+FILLING = {Tensor.normal_, Tensor.uniform_, nn.functional.normalize, *filter(callable, vars(nn.init).values())}
 """Functions of torch that return their first argument with other values."""
 EVERYWHERE = {getattr(t, f) for t in (torch, Tensor) for f in ("add", "sub", "mul", "div", "sqrt", "rsqrt")}
 """Functions of torch whose value at one place depends on that place alone."""
@@ -172,11 +167,11 @@ SHAPES: dict[Any, Callable[..., Tensor]] = {
     torch.mv: lambda matrix, _: matrix.new_empty(len(matrix)),
     torch.vdot: lambda vector, _: vector.new_empty(()),
     torch.outer: lambda a, b: a.new_empty(len(a), len(b)),
-    torch.norm_except_dim: lambda v, _, dim: v.new_empty(
-        [n if i == dim else 1 for i, n in enumerate(v.shape)][: 99 * (dim >= 0)]
+    torch.norm_except_dim: lambda v, _=2, dim=0: v.new_empty(
+        [n ** (i == dim) for i, n in enumerate(v.shape)] * (dim >= 0)
     ),
     torch._weight_norm: lambda v, *_: v,
-    torch.randn: lambda *size, generator=None, **more: torch.empty(*size, **more),
+    torch.randn: torch.empty,
 }
 """What has the shape that some others return."""
 
@@ -195,11 +190,13 @@ class Unfilled(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in FILLING:
             return args[0] if args else next(iter(kwargs.values()))
-        if func in EVERYWHERE and not kwargs:
-            given = [a for a in args if isinstance(a, Tensor)]
+        given = [a for a in args if isinstance(a, Tensor)]
+        if kwargs or any(t.dtype != torch.float32 for t in given):
+            return func(*args, **kwargs)
+        if func in EVERYWHERE and given:
             sizes = zip_longest(*(reversed(t.shape) for t in given), fillvalue=1)
             return given[0].new_empty([next((n for n in ns if n != 1), 1) for ns in sizes][::-1])
-        return SHAPES.get(func, func)(*args, **kwargs)
+        return SHAPES.get(func, func)(*args)
 
 
 @contextmanager

@@ -319,7 +319,8 @@ class GAN:
         """
         folder = find(model, revision, token)
         told, facts = read_model_file(folder.file(CONFIG), str(folder))
-        parts = Named(**{kind: told.part(kind) for kind in Named.__dataclass_fields__})
+        kinds = Named.__dataclass_fields__
+        parts = restored(lambda: Named(**{k: trained(k, told.part(k), installed()) for k in kinds}), told, folder)
         known: dict[str, Any] = {"class_names": told.class_names, "fit": told.fit, "facts": facts}
         with outlines(str(folder)):
             outline = restored(lambda: cls.build(parts, told.images), told, folder)
@@ -381,11 +382,12 @@ def _make(kind: str, part: Part, shape: ImageShape, registry: Registry) -> nn.Mo
 
 
 def _provenance(kind: str, part: Part, registry: Registry) -> dict[str, Any]:
-    found = registry.get(kind, part.name)
-    options = {name: value for name, value in part.options.items() if name not in found.component.start}
-    return {
-        "name": part.name,
-        "options": options,
-        "package": found.plugin.distribution,
-        "version": found.plugin.version,
-    }
+    plugin = registry.get(kind, part.name).plugin
+    options = trained(kind, part, registry).options
+    return {"name": part.name, "options": options, "package": plugin.distribution, "version": plugin.version}
+
+
+def trained(kind: str, part: Part, registry: Registry) -> Part:
+    """Return a part without the options about the weights that training starts from: a trained one has its own."""
+    start = registry.get(kind, part.name).component.start
+    return Part(**{"name": part.name, **{name: v for name, v in part.options.items() if name not in start}})

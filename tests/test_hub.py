@@ -422,7 +422,6 @@ def test_going_on_needs_no_hub(hub: Hub, runs: Path, cli: Cli, small: list[str],
         assert (tmp_path / "cut" / "model" / name).read_bytes() == (tmp_path / "whole" / "model" / name).read_bytes()
 
 
-@pytest.mark.xfail(reason="ganzoo.api.starting asks the Hub again, and gets another commit", strict=True)
 def test_the_same_command_goes_on_though_the_model_has_moved_on(
     hub: Hub, runs: Path, cli: Cli, small: list[str], tmp_path: Path
 ) -> None:
@@ -841,7 +840,6 @@ def test_options_are_checked(hub: Hub, runs: Path, cli: Cli, option: dict[str, A
     assert not fetched(hub) & NETWORKS
 
 
-@pytest.mark.xfail(reason="GAN.from_pretrained keeps the options that Component.start names", strict=True)
 def test_nothing_is_fetched_from_another_repository(hub: Hub, runs: Path) -> None:
     edited(hub, runs / "first", "discriminator", name="zoo/timm/resnet18", options={"pretrained": True})
     with pytest.raises(CorruptFile):

@@ -15,6 +15,7 @@ from ganzoo.options import options_of
 from ganzoo.registry import Registered, Registry, distributions, installed
 
 COUNTED = (32, 64)
+NEWLINES = "\n\t"
 
 
 @click.command("info")
@@ -70,6 +71,7 @@ def command(name: str, as_json: bool) -> None:
 
 def show_model(name: str, as_json: bool) -> None:
     """Print what a model of the Hub says of itself. Raises CorruptFile or HubError."""
+    from ganzoo.format import shown
     from ganzoo.model import GAN
 
     seen = GAN.inspect(name)
@@ -77,7 +79,7 @@ def show_model(name: str, as_json: bool) -> None:
         click.echo(json.dumps({"commit": seen.commit, "config": seen.config, "sizes": seen.sizes}, indent=2))
         return
     config = seen.config
-    shape, classes = config["shape"], ", ".join(config["class_names"][:20]) or "none"
+    shape, classes = config["shape"], shown(", ".join(config["class_names"][:20])) or "none"
     click.echo(f"{'model':15}{seen.name}")
     click.echo(f"{'images':15}{shape['size']}×{shape['size']}, {shape['channels']} channels; classes: {classes}")
     for kind, part in config["components"].items():
@@ -87,8 +89,8 @@ def show_model(name: str, as_json: bool) -> None:
             f"{'' if installed_too else ', which is not installed'})"
         )
     for file, size in seen.sizes.items():
-        click.echo(f"{'file':15}{file} {size:,} bytes")
-    click.echo(f"\n{seen.card.rstrip()}" if seen.card else "")
+        click.echo(f"{'file':15}{shown(file)} {size:,} bytes")
+    click.echo(f"\n{shown(seen.card, keep=NEWLINES).rstrip()}" if seen.card else "")
 
 
 def parameters(found: Registered) -> str:

@@ -52,7 +52,7 @@ def command(
     if "start" in values:
         from ganzoo.api import starting
 
-        values = starting(values)
+        values = starting(values, out)
     told = bool(values or preset or file)
     config = (None if told or not out else Config.of_run(out)) or configure(preset, file, values, installed())
     if dry_run:

@@ -41,7 +41,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, shape: ImageShape, width: int = 64, strides: int = 3, norm: Norm = "batch") -> None:
         super().__init__()
-        strided = max((n for n in range(strides + 1) if patch_side(n) <= shape.size), default=0)
+        strided = max(itertools.takewhile(lambda n: patch_side(n) <= shape.size, range(strides + 1)), default=0)
         self.patch, self.norm = patch_side(strided), norm
         channels = [shape.channels, *(width * min(2**i, 8) for i in range(strided + 1))]
         layers: list[nn.Module] = []
