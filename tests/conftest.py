@@ -17,7 +17,9 @@ import ganzoo
 from ganzoo.cli import main
 from ganzoo.registry import installed
 
-torch.set_num_threads(2)
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: one core each, and for what it starts
+    os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
 
 SMALL: dict[str, Any] = {
     "gen.width": 4,
