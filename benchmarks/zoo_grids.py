@@ -23,8 +23,7 @@ FOLDER = RESULTS / "zoo"
 PICTURES = Path(__file__).parents[1] / "docs" / "assets" / "zoo"
 CLASSES = "--ssl projection --labels all --set gen.conditional=true"
 RUNS = {
-    "mlp": "--gen mlp --disc dcgan --set disc.norm=spectral --set disc.width=32 --ssl none --loss hinge "
-    "--set optimizer.lr=1e-3 --set players.discriminator.lr=2e-4 --steps 3000",
+    "mlp": "--gen mlp --disc mlp --ssl none --loss nonsaturating --set optimizer.lr=3e-4 --steps 6000",
     "dcgan": "--gen dcgan --disc dcgan --set gen.width=32 --set disc.width=32 --set disc.norm=spectral --ssl none "
     "--loss hinge --steps 2000",
     "conv-small": "--gen conv-small --disc dcgan --set gen.width=24 --set disc.width=32 --set disc.norm=spectral "
