@@ -23,26 +23,26 @@ FOLDER = RESULTS / "zoo"
 PICTURES = Path(__file__).parents[1] / "docs" / "assets" / "zoo"
 CLASSES = "--ssl projection --labels all --set gen.conditional=true"
 RUNS = {
-    "mlp": "--gen mlp --disc mlp --ssl none --loss nonsaturating --set optimizer.lr=3e-4 --steps 6000",
+    "mlp": "--gen mlp --disc mlp --ssl none --loss nonsaturating --set optimizer.lr=3e-4 --steps 6000 --size 32",
     "dcgan": "--gen dcgan --disc dcgan --set gen.width=32 --set disc.width=32 --set disc.norm=spectral --ssl none "
-    "--loss hinge --steps 2000",
+    "--loss hinge --steps 2000 --size 32",
     "conv-small": "--gen conv-small --disc dcgan --set gen.width=24 --set disc.width=32 --set disc.norm=spectral "
-    "--ssl none --loss hinge --set optimizer.lr=5e-4 --set players.discriminator.lr=2e-4 --steps 2500",
-    "sngan": "--preset sngan-mnist",
+    "--ssl none --loss hinge --set optimizer.lr=5e-4 --set players.discriminator.lr=2e-4 --steps 2500 --size 32",
+    "sngan": "--preset sngan-mnist --size 32",
     "biggan": f"--gen biggan --disc biggan --set gen.width=8 --set disc.width=8 --loss hinge {CLASSES} "
-    "--set optimizer.beta1=0 --steps 2000",
+    "--set optimizer.beta1=0 --steps 2000 --size 32",
     "stylegan2": "--gen stylegan2 --disc stylegan2 --set gen.width=32 --set disc.width=32 --ssl none "
     "--loss nonsaturating --penalty r1 --set penalties.r1.gamma=0.1 --set optimizer.lr=2e-3 --set optimizer.beta1=0 "
-    "--set optimizer.beta2=0.99 --steps 1500",
+    "--set optimizer.beta2=0.99 --steps 5000 --size 16",
     "r3gan": f"--gen r3gan --disc r3gan --set gen.width=16 --set disc.width=16 --loss relativistic {CLASSES} "
     "--penalty r3gan --set penalties.r3gan.gamma=1 --set penalties.r3gan.final_gamma=0.1 --set optimizer.beta1=0 "
-    "--set optimizer.beta2=0.9 --steps 1000",
+    "--set optimizer.beta2=0.9 --steps 2500 --size 16",
 }
 
 
 def command(name: str) -> list[str]:
     """Return the command of a run, without its data and its folder."""
-    return shlex.split(f"ganzoo train {RUNS[name]} --size 32 --batch 64")
+    return shlex.split(f"ganzoo train {RUNS[name]} --batch 64")
 
 
 def main() -> None:
