@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,12 @@ class Moments:
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:
-        """Return those of features `[N, D]`."""
+        """Return those of features `[N, D]`, N ≥ 1, some rows at a time: what it needs beside them is a few D × D."""
+        parts = torch.split(features, ROWS)
+        return functools.reduce(operator.add, map(cls._of_few, parts))
+
+    @classmethod
+    def _of_few(cls, features: Tensor) -> Moments:
         x = features.double()
         mean = x.mean(0)
         centred = x - mean
