@@ -105,4 +105,5 @@ def about(stamp: Stamp) -> str:
     """Return in words what a score compares."""
     features = f"features {stamp.extractor} {stamp.extractor_sha256[:8]}" if stamp.extractor else ""
     fake = f"{stamp.fake_count:,} generated images" if stamp.fake_count else ""
-    return ", ".join(filter(None, [features, fake, f"{stamp.real_count:,} of {stamp.real}"]))
+    real = f"{stamp.real_count:,} of {stamp.real}" if stamp.real else ""
+    return ", ".join(filter(None, [features, fake, real]))

@@ -145,8 +145,8 @@ class Evidence:
             extractor=name,
             extractor_sha256=extractor.sha256 if extractor else "",
             resize=extractor.resize if extractor else "",
-            real=f"{self.data.name}, {' and '.join(sorted(real, reverse=True))}",
-            real_sha256=self.sha256,
+            real=f"{self.data.name}, {' and '.join(sorted(real, reverse=True))}" if real else "",
+            real_sha256=self.sha256 if real else "",
             real_count=sum(real.values()),
             fake_count=self.used.get("fake", 0),
         )
