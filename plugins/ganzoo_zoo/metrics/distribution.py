@@ -121,7 +121,9 @@ class InceptionScore:
             raise BadData(f"{len(evidence.fake)} generated images make no {self.splits} parts")
         order = torch.randperm(len(evidence.fake), generator=torch.Generator().manual_seed(evidence.seed))
         scores = []
-        for part in evidence.fake.logits.double()[order].chunk(self.splits):
+        logits = evidence.fake.logits.double()[order]
+        for number in range(self.splits):
+            part = logits[len(order) * number // self.splits : len(order) * (number + 1) // self.splits]
             logs = part.log_softmax(1)
             marginal = logs.logsumexp(0) - math.log(len(part))
             scores.append((logs.exp() * (logs - marginal)).sum(1).mean().exp())
