@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def test_kernel_distance_is_the_double_sum() -> None:
     between = sum(kernel(a, b) for a in x for b in y) / 144
     found = ganzoo.create("metric", "kid", subsets=1, size=12)(given(x, y))
     assert found["kid"] == pytest.approx(within - 2 * between, rel=1e-5)
-    assert found["kid_std"] == 0
+    assert "kid_std" not in found
 
 
 def test_kernel_distance_of_equal_distributions_is_about_nothing() -> None:
@@ -183,22 +184,70 @@ def test_evaluate_a_run(run: Path, cli: Cli) -> None:
     assert (run / "scores.json").read_text() == kept
 
 
-def test_compare_ranks_equal_stamps_alone(cli: Cli, tmp_path: Path) -> None:
+FID = Stamp("zoo/fid", real_count=10)
+OTHER = dataclasses.replace(FID, real_count=20)
+
+
+def scored(**runs: list[tuple[float, Stamp]]) -> None:
+    """Make folders with scores, kept one after the other."""
     from ganzoo.metrics.evaluate import keep
 
-    fid = Stamp("zoo/fid", real_count=10)
-    kept = {"a": [3.0, fid], "b": [2.0, fid], "c": [1.0, dataclasses.replace(fid, real_count=20)]}
-    for name, (value, stamp) in kept.items():
-        (tmp_path / name).mkdir()
-        keep(tmp_path / name, {"fid": Score({"fid": value}, stamp)})
-    ranked = cli("compare", "a", "b").stdout
-    assert ranked.split() == ["fid", "(zoo/fid)", "b", "2", "a", "3"]
-    (row,) = json.loads(cli("compare", "a", "c", "--json").stdout)
-    assert row["runs"] == [["a", 3.0], ["c", 1.0]]
+    for name, scores in runs.items():
+        Path(name).mkdir()
+        for value, stamp in scores:
+            keep(Path(name), {"fid": Score({"fid": value, "fid/0": 9.0}, stamp)})
+
+
+def test_compare_ranks_equal_stamps_alone(cli: Cli) -> None:
+    scored(a=[(3.0, FID), (7.0, OTHER)], b=[(2.0, FID)], c=[(1.0, OTHER)], d=[])
+    (ranked,) = json.loads(cli("compare", "a", "b", "--json").stdout)["scores"]
+    assert (ranked["ranked"], [(r["run"], r["values"]["fid"]) for r in ranked["runs"]]) == (True, [("b", 2), ("a", 3)])
+    (row,) = json.loads(cli("compare", "b", "c", "--json").stdout)["scores"]
+    assert (row["ranked"], [r["run"] for r in row["runs"]]) == (False, ["b", "c"])
     assert "real_count: 10 and 20" in row["differ"][0]
-    (tmp_path / "d").mkdir()
-    refused = cli("compare", "a", "d")
-    assert (refused.exit_code, refused.stderr) == (1, "error: d has no scores; make some: ganzoo evaluate d\n")
+    shown = cli("compare", "b", "c").stdout.split()
+    assert shown[:8] == ["zoo/fid", "fid", "b", "2", "c", "1", "not", "ranked:"]
+    higher = dataclasses.replace(FID, metric="zoo/prdc")
+    scored(e=[(1.0, higher)], f=[(2.0, higher), (3.0, dataclasses.replace(FID, metric="gone/metric"))])
+    best, gone = json.loads(cli("compare", "e", "f", "--json").stdout)["scores"]
+    assert [r["run"] for r in best["runs"]] == ["f", "e"]
+    assert "gone" in gone["differ"][0]
+
+
+def test_compare_refuses(cli: Cli) -> None:
+    scored(a=[(3.0, FID)], d=[])
+    for words, said in (
+        (["a", "d"], "d has no scores; make some: ganzoo evaluate d"),
+        (["a", "a"], "give two runs or more to compare"),
+        (["a", "nowhere"], "there is no run folder nowhere"),
+        (["a", "d", "--out", "x"], "a holds no finished model"),
+    ):
+        done = cli("compare", *words)
+        assert (done.exit_code, said in done.stderr, done.stderr.count("\n")) == (1, True, 1), done.stderr
+    Path("d", "scores.json").write_text("[{]")
+    assert "cannot be read as scores" in cli("compare", "a", "d").stderr
+
+
+def test_compare_draws_samples_of_the_same_latents_and_curves(run: Path, cli: Cli, tmp_path: Path) -> None:
+    from PIL import Image
+
+    values = {"gen.width": 4, "disc.width": 4, "data.size": 16, "batch": 16, "steps": 2, "gen.z_dim": 12}
+    ganzoo.train(values, tmp_path / "other")
+    shutil.copytree(run, "same")
+    done = cli("compare", run, "same", "other", "--out", "drawn")
+    assert done.exit_code == 0, done.output
+    assert "other has no scores; make some: ganzoo evaluate other" in done.stderr
+    assert "the latents are not the same" in done.stderr
+    samples, curves = (Image.open(f"drawn/{name}.png").convert("RGB") for name in ("samples", "curves"))
+    height = samples.height // 3
+    rows = [samples.crop((0, n * height + 24, samples.width, (n + 1) * height)) for n in range(3)]
+    assert rows[0].tobytes() == rows[1].tobytes() != rows[2].tobytes()
+    colours = {colour for _, colour in curves.getcolors(2**24) or []}
+    assert {(255, 127, 14), (44, 160, 44)} <= colours  # the first line lies under the second
+    (tmp_path / "other" / "metrics.jsonl").write_text('{"step": 1, "a/b')
+    cut = cli("compare", run, "other", "--out", "again")
+    assert (cut.exit_code, "metrics.jsonl cannot be read" in cut.stderr) == (1, True)
+    assert not Path("again").exists()
 
 
 @pytest.mark.parametrize(

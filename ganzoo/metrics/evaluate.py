@@ -19,7 +19,7 @@ from ganzoo.config import Config, DataConfig, Part
 from ganzoo.contracts import Extractor, Metric
 from ganzoo.data import SPLIT, Dataset, Split, open_source, prepare_data
 from ganzoo.data.prepare import look
-from ganzoo.errors import BadData, Incompatible
+from ganzoo.errors import BadData, CorruptFile, Incompatible
 from ganzoo.metrics.evidence import Evidence
 from ganzoo.metrics.score import Score
 from ganzoo.model import GAN
@@ -168,6 +168,11 @@ def keep(run: Path, scores: Mapping[str, Score]) -> None:
 
 
 def kept(run: Path) -> list[Score]:
-    """Return the scores of a run, oldest first."""
+    """Return the scores of a run, oldest first. Raises CorruptFile."""
     path = run / SCORES
-    return [Score.of(values) for values in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+    if not path.is_file():
+        return []
+    try:
+        return [Score.of(values) for values in json.loads(path.read_bytes())]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise CorruptFile(f"{path} cannot be read as scores ({error}); delete it, and score the run again") from error
