@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import Result
+from PIL import Image
 from torch import Tensor
 
 import ganzoo
@@ -184,6 +186,58 @@ def test_evaluate_a_run(run: Path, cli: Cli) -> None:
     assert (run / "scores.json").read_text() == kept
 
 
+def pictures(folder: Path, count: int, size: int = 24, mode: str = "RGB") -> Path:
+    """Make a folder of images of noise, without classes."""
+    folder.mkdir()
+    for number in range(count):
+        pixels = np.random.RandomState(number).randint(0, 256, (size, size, len(mode)), np.uint8)
+        Image.fromarray(pixels.squeeze()).save(folder / f"{number:03}.png")
+    return folder
+
+
+FAST = ("--features", "timm/resnet10t", "--set", "features.pretrained=false", "--metrics")
+
+
+def test_images_of_another_shape_are_said(run: Path, cli: Cli, tmp_path: Path) -> None:
+    pictures(tmp_path / "colour", 12)
+    done = cli("evaluate", run, "--data", "colour", "-n", 12, *FAST, "fid,kid", "--set", "kid.subsets=2")
+    assert done.exit_code == 0, done.output
+    assert "warning: images of 24×24 with 3 channels are made 16×16 with 1, as the model's are" in done.stderr
+    assert "warning: 12 generated images for 512 features: their covariance is not of full rank" in done.stderr
+    assert "warning: subsets of 10 images instead of 1000: there are no more" in done.stderr
+    kept = [s for s in json.loads((run / "scores.json").read_text()) if s["stamp"]["real"].startswith("colour")]
+    assert [len(s["warnings"]) for s in kept] == [3, 2]  # they stay with the scores
+
+
+def test_a_damaged_image_among_many_is_named_and_counted(run: Path, cli: Cli, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "many", 40, 16, "L")
+    for name in ("007.png", "031.png"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:60])
+    words = ["evaluate", run, "--data", "many", "-n", 20, *FAST, "kid", "--set", "kid.subsets=2"]
+    refused = cli(*words)
+    assert refused.exit_code == 1
+    assert "error: image many/007.png cannot be read" in refused.stderr
+    assert "leave such images out with --skip-corrupt" in refused.stderr
+    done = cli(*words, "--skip-corrupt")
+    assert done.exit_code == 0, done.output
+    assert "warning: 2 of 40 images cannot be read and are left out: many/007.png, many/031.png" in done.stderr
+
+
+def test_a_model_without_classes_is_asked_for_accuracy(run: Path, cli: Cli, tmp_path: Path) -> None:
+    pictures(tmp_path / "plain", 30, 16, "L")
+    values = {"gen.width": 4, "disc.width": 4, "batch": 8, "steps": 1, "ssl": "none"}
+    ganzoo.train({**values, "data.source": "plain", "data.size": 16}, tmp_path / "none")
+    ganzoo.train({**values, "data.size": 16}, tmp_path / "gan")
+    for model, more, said in (
+        ("none", [], "no labelled image of 'plain' is held out"),
+        ("none", ["--data", "digits"], "this model was trained on images without classes; it cannot classify"),
+        ("gan", [], "trains no classifier; others do: ganzoo list ssl"),
+        (run, ["--data", "plain"], "no labelled image of 'plain' is held out"),
+    ):
+        done = cli("evaluate", model, "--metrics", "accuracy", *more)
+        assert (done.exit_code, said in done.stderr) == (1, True), done.output
+
+
 FID = Stamp("zoo/fid", real_count=10)
 OTHER = dataclasses.replace(FID, real_count=20)
 
@@ -229,8 +283,6 @@ def test_compare_refuses(cli: Cli) -> None:
 
 
 def test_compare_draws_samples_of_the_same_latents_and_curves(run: Path, cli: Cli, tmp_path: Path) -> None:
-    from PIL import Image
-
     values = {"gen.width": 4, "disc.width": 4, "data.size": 16, "batch": 16, "steps": 2, "gen.z_dim": 12}
     ganzoo.train(values, tmp_path / "other")
     shutil.copytree(run, "same")
@@ -258,6 +310,9 @@ def test_compare_draws_samples_of_the_same_latents_and_curves(run: Path, cli: Cl
         (["--set", "fid.k=3"], "name that metric with --metrics too"),
         (["--metrics", "prdc", "--set", "prdc.kk=3"], "metric 'prdc' has no option 'kk'; did you mean 'k'?"),
         (["--metrics", "prdc", "-n", "3"], "balls to neighbour 5 want more images than 3"),
+        (["--metrics", "is", "-n", "9"], "9 generated images make no 10 parts"),
+        (["--metrics", "class-fid", "-n", "20"], "class '0' has 1 real and 2 generated images, not 10"),
+        (["--metrics", "cas", "-n", "9"], "9 generated images are fewer than one of each of 10 classes"),
         (["--data", "nowhere"], "there is no folder or file nowhere"),
     ],
 )
