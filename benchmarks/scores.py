@@ -1,6 +1,6 @@
 """Scores of what is surely better and surely worse: held-out images, a trained DCGAN, an early checkpoint of it, noise.
 
-    python -m benchmarks.scores --data FOLDER [--name NAME] [--steps 2000] [--number 10000] [--runs FOLDER]
+    python -m benchmarks.scores --data FOLDER [--name NAME] [--steps 1000] [--number 5000] [--runs FOLDER]
 
 FOLDER holds labelled images with a test part, as MNIST and CIFAR-10 in the Hub's parquet layout; NAME is what they are
 called, by default the folder's name. All are compared with the same training images, by the features of the extractor
@@ -111,8 +111,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="FOLDER", required=True)
     parser.add_argument("--name")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--number", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--number", type=int, default=5000)
     parser.add_argument("--runs", type=Path, default=Path("runs/scores"))
     asked = parser.parse_args()
     name = asked.name or Path(asked.data).resolve().name
