@@ -64,8 +64,13 @@ def evaluate(
 
     @functools.cache
     def extractor() -> tuple[str, Extractor]:
-        with backend.accelerator.main_process_first():  # others find in the cache what the first one made
+        if not backend.main:
+            backend.wait()  # others find in the cache what the first one made
+        try:
             return first([features] if features else usual("extractor", registry), dataset, backend.device, registry)
+        finally:
+            if backend.main:
+                backend.wait()
 
     evidence = Evidence(
         gan, dataset, extractor, number, real, seed, backend, hashlib.sha256(known.encode()).hexdigest()
