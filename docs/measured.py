@@ -172,6 +172,30 @@ def difference(worse: dict[Any, float], better: dict[Any, float]) -> str:
     return spread(both, sign="+") if both else ""
 
 
+def scores() -> str:
+    """Return a table for each data set that scores were tried on, what they compare, and pictures of the rows."""
+    parts = []
+    for path in sorted((RESULTS / "scores").glob("*.json")):
+        kept = read(path)
+        r, stamped = kept["result"], kept["result"]["stamp"]
+        shown = [value for value in next(iter(r["rows"].values())) if not value.endswith("_std")]
+        rows = [[name, *(f"{values[value]:.4g}" for value in shown)] for name, values in r["rows"].items()]
+        wrong = [code(value) for value, right in r["ordered"].items() if not right]
+        said = f"**Not ordered as it must be:** {', '.join(wrong)}." if wrong else (
+            f"Ordered as they must be: {', '.join(map(code, r['ordered']))}."
+        )  # fmt: skip
+        about = (
+            f"{r['number']:,} images of each row, {stamped['real_count']:,} of {stamped['real']}; features "
+            f"{code(stamped['extractor'])} {stamped['extractor_sha256'][:8]}, resize: {stamped['resize']}. "
+            f"Trained in {r['seconds']['training'] / 60:.1f} minutes. {stamp(kept)}"
+        )
+        names = ", ".join(r["rows"])
+        picture = f"![Rows of images: {names}](assets/scores/{r['data']}.png)"
+        command = f"```bash\n{r['command']}\n```"
+        parts.append("\n\n".join([f"### {r['data']}", table(["", *shown], rows), said, picture, command, about]))
+    return "\n\n".join(parts) or "None was run yet."
+
+
 def spread(values: Sequence[float], sign: str = "") -> str:
     """Return mean ± sample standard deviation, in per cent."""
     mean = f"{100 * statistics.fmean(values):{sign}.2f}"
@@ -214,5 +238,6 @@ PIECES: dict[str, Callable[..., str]] = {
     "studies": studies,
     "matrix": matrix,
     "zoo": zoo,
+    "scores": scores,
     "gains": gains,
 }

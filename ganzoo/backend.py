@@ -65,6 +65,16 @@ class Backend:
         for tensor, part in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.view(tensor.shape))
 
+    def gather(self, rows: Tensor) -> Tensor:
+        """Return the rows `[n, D]` of all processes, of one after the other, whatever n each has."""
+        if self.world == 1:
+            return rows
+        here = rows.to(self.device)
+        counts = self.accelerator.gather(torch.tensor([len(rows)], device=self.device))
+        even = self.accelerator.gather(self.accelerator.pad_across_processes(here))
+        parts = zip(even.chunk(self.world), counts.tolist(), strict=True)
+        return torch.cat([part[:count] for part, count in parts]).to(rows.device)
+
     def agree(self, flag: bool) -> bool:
         """Return whether any process says so."""
         if self.world == 1:
@@ -117,6 +127,11 @@ def make_backend(device: str = "auto", precision: str = "auto") -> Backend:
     on = torch.device(device) if ":" in device else accelerator.device
     chosen, why = choose_precision(precision, on)
     return Backend(accelerator, on, chosen, why)
+
+
+def first_process() -> bool:
+    """Return whether this is the only process, or the first of several: the one that speaks."""
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def leave() -> None:

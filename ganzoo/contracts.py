@@ -102,8 +102,8 @@ class Augment(Protocol):
 class Extractor(Protocol):
     """Maps images to features that metrics compare, always the same ones to the same.
 
-    `sha256` is that of its weights, `resize` says in words how it brings images to its size. One that learns from the
-    data has a method `fit(data, device)`, which is called first.
+    `sha256` is that of its weights, `resize` says in words how it brings images to its size. One with a method
+    `fit(data, device)` has it called first, to learn from the data, or to move to the device.
     """
 
     sha256: str

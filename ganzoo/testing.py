@@ -318,7 +318,7 @@ def _check_metric(r: Registered, registry: Registry, options: dict[str, Any]) ->
     assert metric.smaller_is_better in (True, False), "it does not say how its value is read"
     parts = {"ssl": "tiny/classifier", "generator": {"name": "tiny/tiny", "conditional": True}}
     experiment = _train(registry, {**parts, "data.options": {"n": 180}})
-    values = metric(Evidence(experiment.averaged, experiment.data, TinyExtractor(), 120))
+    values = metric(Evidence(experiment.averaged, experiment.data, lambda: ("tiny", TinyExtractor()), 120))
     assert values, "it says nothing"
     assert all(math.isfinite(value) for value in values.values()), f"values are not finite: {values}"
 

@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import Result
+from PIL import Image
 from torch import Tensor
 
 import ganzoo
@@ -35,7 +38,7 @@ class Given:
 
 
 def given(real: Tensor, fake: Tensor, logits: Tensor | None = None) -> Any:
-    sides = (Features(x.float(), Moments.of(x), logits, None) for x in (real, fake))
+    sides = (Features(x.float(), logits) for x in (real, fake))
     return Given(*sides)
 
 
@@ -83,7 +86,7 @@ def test_kernel_distance_is_the_double_sum() -> None:
     between = sum(kernel(a, b) for a in x for b in y) / 144
     found = ganzoo.create("metric", "kid", subsets=1, size=12)(given(x, y))
     assert found["kid"] == pytest.approx(within - 2 * between, rel=1e-5)
-    assert found["kid_std"] == 0
+    assert "kid_std" not in found
 
 
 def test_kernel_distance_of_equal_distributions_is_about_nothing() -> None:
@@ -127,6 +130,7 @@ def test_copies_are_seen() -> None:
     def authenticity(fake: Tensor) -> float:
         evidence = given(train.double(), fake.double())
         evidence.train, evidence.data = evidence.real, type("Data", (), {"test": ()})
+        evidence.number = 50
         return float(memorized(evidence)["authenticity"])
 
     assert authenticity(train[:50] + 1e-4) == 0
@@ -182,22 +186,120 @@ def test_evaluate_a_run(run: Path, cli: Cli) -> None:
     assert (run / "scores.json").read_text() == kept
 
 
-def test_compare_ranks_equal_stamps_alone(cli: Cli, tmp_path: Path) -> None:
+def pictures(folder: Path, count: int, size: int = 24, mode: str = "RGB") -> Path:
+    """Make a folder of images of noise, without classes."""
+    folder.mkdir()
+    for number in range(count):
+        pixels = np.random.RandomState(number).randint(0, 256, (size, size, len(mode)), np.uint8)
+        Image.fromarray(pixels.squeeze()).save(folder / f"{number:03}.png")
+    return folder
+
+
+FAST = ("--features", "timm/resnet10t", "--set", "features.pretrained=false", "--metrics")
+
+
+def test_images_of_another_shape_are_said(run: Path, cli: Cli, tmp_path: Path) -> None:
+    pictures(tmp_path / "colour", 12)
+    done = cli("evaluate", run, "--data", "colour", "-n", 12, *FAST, "fid,kid", "--set", "kid.subsets=2")
+    assert done.exit_code == 0, done.output
+    assert "warning: images of 24×24 with 3 channels are made 16×16 with 1, as the model's are" in done.stderr
+    assert "warning: 12 generated images for 512 features: their covariance is not of full rank" in done.stderr
+    assert "warning: subsets of 10 images instead of 1000: there are no more" in done.stderr
+    kept = [s for s in json.loads((run / "scores.json").read_text()) if s["stamp"]["real"].startswith("colour")]
+    assert [len(s["warnings"]) for s in kept] == [3, 2]  # they stay with the scores
+
+
+def test_a_damaged_image_among_many_is_named_and_counted(run: Path, cli: Cli, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "many", 40, 16, "L")
+    for name in ("007.png", "031.png"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:60])
+    words = ["evaluate", run, "--data", "many", "-n", 20, *FAST, "kid", "--set", "kid.subsets=2"]
+    refused = cli(*words)
+    assert refused.exit_code == 1
+    assert "error: image many/007.png cannot be read" in refused.stderr
+    assert "leave such images out with --skip-corrupt" in refused.stderr
+    done = cli(*words, "--skip-corrupt")
+    assert done.exit_code == 0, done.output
+    assert "warning: 2 of 40 images cannot be read and are left out: many/007.png, many/031.png" in done.stderr
+
+
+def test_a_model_without_classes_is_asked_for_accuracy(run: Path, cli: Cli, tmp_path: Path) -> None:
+    pictures(tmp_path / "plain", 30, 16, "L")
+    values = {"gen.width": 4, "disc.width": 4, "batch": 8, "steps": 1, "ssl": "none"}
+    ganzoo.train({**values, "data.source": "plain", "data.size": 16}, tmp_path / "none")
+    ganzoo.train({**values, "data.size": 16}, tmp_path / "gan")
+    for model, more, said in (
+        ("none", [], "no labelled image of 'plain' is held out"),
+        ("none", ["--data", "digits"], "this model was trained on images without classes; it cannot classify"),
+        ("gan", [], "trains no classifier; others do: ganzoo list ssl"),
+        (run, ["--data", "plain"], "no labelled image of 'plain' is held out"),
+    ):
+        done = cli("evaluate", model, "--metrics", "accuracy", *more)
+        assert (done.exit_code, said in done.stderr) == (1, True), done.output
+
+
+FID = Stamp("zoo/fid", real_count=10)
+OTHER = dataclasses.replace(FID, real_count=20)
+
+
+def scored(**runs: list[tuple[float, Stamp]]) -> None:
+    """Make folders with scores, kept one after the other."""
     from ganzoo.metrics.evaluate import keep
 
-    fid = Stamp("zoo/fid", real_count=10)
-    kept = {"a": [3.0, fid], "b": [2.0, fid], "c": [1.0, dataclasses.replace(fid, real_count=20)]}
-    for name, (value, stamp) in kept.items():
-        (tmp_path / name).mkdir()
-        keep(tmp_path / name, {"fid": Score({"fid": value}, stamp)})
-    ranked = cli("compare", "a", "b").stdout
-    assert ranked.split() == ["fid", "(zoo/fid)", "b", "2", "a", "3"]
-    (row,) = json.loads(cli("compare", "a", "c", "--json").stdout)
-    assert row["runs"] == [["a", 3.0], ["c", 1.0]]
+    for name, scores in runs.items():
+        Path(name).mkdir()
+        for value, stamp in scores:
+            keep(Path(name), {"fid": Score({"fid": value, "fid/0": 9.0}, stamp)})
+
+
+def test_compare_ranks_equal_stamps_alone(cli: Cli) -> None:
+    scored(a=[(3.0, FID), (7.0, OTHER)], b=[(2.0, FID)], c=[(1.0, OTHER)], d=[])
+    (ranked,) = json.loads(cli("compare", "a", "b", "--json").stdout)["scores"]
+    assert (ranked["ranked"], [(r["run"], r["values"]["fid"]) for r in ranked["runs"]]) == (True, [("b", 2), ("a", 3)])
+    (row,) = json.loads(cli("compare", "b", "c", "--json").stdout)["scores"]
+    assert (row["ranked"], [r["run"] for r in row["runs"]]) == (False, ["b", "c"])
     assert "real_count: 10 and 20" in row["differ"][0]
-    (tmp_path / "d").mkdir()
-    refused = cli("compare", "a", "d")
-    assert (refused.exit_code, refused.stderr) == (1, "error: d has no scores; make some: ganzoo evaluate d\n")
+    shown = cli("compare", "b", "c").stdout.split()
+    assert shown[:8] == ["zoo/fid", "fid", "b", "2", "c", "1", "not", "ranked:"]
+    higher = dataclasses.replace(FID, metric="zoo/prdc")
+    scored(e=[(1.0, higher)], f=[(2.0, higher), (3.0, dataclasses.replace(FID, metric="gone/metric"))])
+    best, gone = json.loads(cli("compare", "e", "f", "--json").stdout)["scores"]
+    assert [r["run"] for r in best["runs"]] == ["f", "e"]
+    assert "gone" in gone["differ"][0]
+
+
+def test_compare_refuses(cli: Cli) -> None:
+    scored(a=[(3.0, FID)], d=[])
+    for words, said in (
+        (["a", "d"], "d has no scores; make some: ganzoo evaluate d"),
+        (["a", "a"], "give two runs or more to compare"),
+        (["a", "nowhere"], "there is no run folder nowhere"),
+        (["a", "d", "--out", "x"], "a holds no finished model"),
+    ):
+        done = cli("compare", *words)
+        assert (done.exit_code, said in done.stderr, done.stderr.count("\n")) == (1, True, 1), done.stderr
+    Path("d", "scores.json").write_text("[{]")
+    assert "cannot be read as scores" in cli("compare", "a", "d").stderr
+
+
+def test_compare_draws_samples_of_the_same_latents_and_curves(run: Path, cli: Cli, tmp_path: Path) -> None:
+    values = {"gen.width": 4, "disc.width": 4, "data.size": 16, "batch": 16, "steps": 2, "gen.z_dim": 12}
+    ganzoo.train(values, tmp_path / "other")
+    shutil.copytree(run, "same")
+    done = cli("compare", run, "same", "other", "--out", "drawn")
+    assert done.exit_code == 0, done.output
+    assert "other has no scores; make some: ganzoo evaluate other" in done.stderr
+    assert "the latents are not the same" in done.stderr
+    samples, curves = (Image.open(f"drawn/{name}.png").convert("RGB") for name in ("samples", "curves"))
+    height = samples.height // 3
+    rows = [samples.crop((0, n * height + 24, samples.width, (n + 1) * height)) for n in range(3)]
+    assert rows[0].tobytes() == rows[1].tobytes() != rows[2].tobytes()
+    colours = {colour for _, colour in curves.getcolors(2**24) or []}
+    assert {(255, 127, 14), (44, 160, 44)} <= colours  # the first line lies under the second
+    (tmp_path / "other" / "metrics.jsonl").write_text('{"step": 1, "a/b')
+    cut = cli("compare", run, "other", "--out", "again")
+    assert (cut.exit_code, "metrics.jsonl cannot be read" in cut.stderr) == (1, True)
+    assert not Path("again").exists()
 
 
 @pytest.mark.parametrize(
@@ -208,6 +310,9 @@ def test_compare_ranks_equal_stamps_alone(cli: Cli, tmp_path: Path) -> None:
         (["--set", "fid.k=3"], "name that metric with --metrics too"),
         (["--metrics", "prdc", "--set", "prdc.kk=3"], "metric 'prdc' has no option 'kk'; did you mean 'k'?"),
         (["--metrics", "prdc", "-n", "3"], "balls to neighbour 5 want more images than 3"),
+        (["--metrics", "is", "-n", "9"], "9 generated images make no 10 parts"),
+        (["--metrics", "class-fid", "-n", "20"], "class '0' has 1 real and 2 generated images, not 10"),
+        (["--metrics", "cas", "-n", "9"], "9 generated images are fewer than one of each of 10 classes"),
         (["--data", "nowhere"], "there is no folder or file nowhere"),
     ],
 )

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from click.testing import Result
+
+import ganzoo
 from tests.conftest import python
 
 SCRIPT = """
@@ -69,3 +74,16 @@ def test_the_command_under_torchrun(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "digits-kplus1-dcgan-1" / "model" / "generator.safetensors").is_file()
     rows = (tmp_path / "runs" / "digits-kplus1-dcgan-1" / "metrics.jsonl").read_text().splitlines()
     assert len({(json.loads(r)["step"], "error" in json.loads(r)) for r in rows}) == len(rows)
+
+
+def test_two_processes_give_the_scores_of_one(tmp_path: Path, cli: Callable[..., Result]) -> None:
+    ganzoo.train({**VALUES, "steps": 1, "gen.conditional": True}, tmp_path / "r")
+    metrics = "fid,kid,is,prdc,memorization,accuracy,class-fid"
+    words = ["evaluate", "r", "-n", "300", "--metrics", metrics, "--features", "classifier", "--json"]
+    words += ["--set", "features.steps=2", "--set", "kid.subsets=2", "--set", "class-fid.fewest=2"]
+    two = json.loads(torchrun(tmp_path, "-m", "ganzoo", *words))  # one of them speaks
+    assert len(json.loads((tmp_path / "r" / "scores.json").read_text())) == 7  # and one writes
+    one = json.loads(cli(*words).stdout)
+    for metric, score in one.items():
+        assert two[metric].pop("values") == pytest.approx(score.pop("values"), rel=1e-6, abs=1e-9)
+    assert two == one

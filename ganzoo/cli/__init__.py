@@ -17,7 +17,7 @@ COMMANDS = {
     "classify": "Say which class images are of.",
     "score": "Say how real images look to the discriminator.",
     "evaluate": "Score a model with metrics.",
-    "compare": "Compare the scores of runs.",
+    "compare": "Compare runs: scores, curves, samples.",
     "reconstruct": "Restore damaged images.",
     "card": "Show the card of a model.",
     "publish": "Publish the model of a run on the Hugging Face Hub.",

@@ -3,66 +3,85 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ganzoo.errors import BadData
 
 if TYPE_CHECKING:
-    from ganzoo.metrics import Score
+    from ganzoo.metrics.compare import Comparison
 
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN…")
+@click.option("--out", type=click.Path(path_type=Path), help="Write samples.png and curves.png into this folder.")
+@click.option("--device", default="cpu", show_default=True, help="Where to compute samples.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(runs: tuple[str, ...], as_json: bool) -> None:
-    """Compare the scores of runs, side by side, best first where their stamps are equal.
+def command(runs: tuple[str, ...], out: Path | None, device: str, as_json: bool) -> None:
+    """Compare runs side by side: scores, curves, and samples of the same latents.
 
-    Scores with different stamps are shown, and not ranked: what differs is said. Make them with ganzoo evaluate.
+    Scores come best first where their stamps are equal. Others are shown, and not ranked: what differs is said. Make
+    them with ganzoo evaluate.
     """
-    found = {run: scores_of(run) for run in runs}
-    if len(found) < 2:
+    from ganzoo.metrics.compare import compare_scores
+
+    names = [*dict.fromkeys(runs)]
+    if len(names) < 2:
         raise BadData("give two runs or more to compare")
-    rows: list[Any] = [
-        compared(metric, found) for metric in dict.fromkeys(m for scores in found.values() for m in scores)
-    ]
+    rows = compare_scores(names)
+    without = [name for name in names if all(name not in row.scores for row in rows)]
+    if without and not out:
+        raise BadData(f"{without[0]} has no scores; make some: ganzoo evaluate {without[0]}")
+    said = [f"{name} has no scores; make some: ganzoo evaluate {name}" for name in without]
+    pictures: dict[str, str] = {}
+    if out:
+        pictures, more = pictured(names, out, device)
+        said += more
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps({"scores": [plain(row) for row in rows], "pictures": pictures, "minded": said}, indent=2))
         return
-    width = max(map(len, runs))
     for row in rows:
-        click.secho(f"{row['value']} ({row['metric']})", bold=True)
-        for run, value in row["runs"]:
-            click.echo(f"  {run:{width}}  {value:.6g}")
-        for why in row["differ"]:
-            click.echo(f"  not ranked: {why}")
+        show(row, max(map(len, names)))
+    for name, path in pictures.items():
+        click.echo(f"{name:8} {path}")
+    for sentence in said:
+        click.echo(f"warning: {sentence}", err=True)
 
 
-def scores_of(run: str) -> dict[str, Score]:
-    """Return the newest score of a run by each metric. Raises BadData when it has none."""
-    from pathlib import Path
+def pictured(runs: list[str], out: Path, device: str) -> tuple[dict[str, str], list[str]]:
+    """Write the pictures. Returns their paths, and what is to be minded about them."""
+    from ganzoo.backend import make_backend
+    from ganzoo.metrics.compare import curves, samples
+    from ganzoo.storage import write_file, writing
 
-    from ganzoo.metrics.evaluate import kept
+    drawn, said = samples(runs, str(make_backend(device, "fp32").device))
+    contents = {"samples": drawn, "curves": curves(runs)}
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_file(out / f"{name}.png", content)
+    return {name: str(out / f"{name}.png") for name in contents}, said
 
-    scores = kept(Path(run))
-    if not scores:
-        raise BadData(f"{run} has no scores; make some: ganzoo evaluate {run}")
-    return {score.stamp.metric: score for score in scores}
+
+def plain(row: Comparison) -> dict[str, object]:
+    """Return a comparison as plain JSON values; runs that are ranked are best first."""
+    runs = [{"run": run, **score.to_dict()} for run, score in row.scores.items()]
+    return {"metric": row.metric, "value": row.value, "ranked": not row.differ, "differ": [*row.differ], "runs": runs}
 
 
-def compared(metric: str, found: dict[str, dict[str, Score]]) -> dict[str, Any]:
-    """Return the runs that have a score, by the first value of a metric: best first, or with what keeps them apart."""
-    from ganzoo.errors import Incompatible
-    from ganzoo.metrics.score import rank
-    from ganzoo.registry import installed
+def show(row: Comparison, width: int) -> None:
+    """Print a comparison: what it is about, and a line of values for each run."""
+    from ganzoo.cli.evaluate import about
 
-    scores = {run: own[metric] for run, own in found.items() if metric in own}
-    value = next(iter(next(iter(scores.values())).values))
-    smaller = bool(installed().get("metric", metric).component.load().smaller_is_better)
-    order, differ = [*scores], []
-    try:
-        order = rank(scores, value, smaller)
-    except Incompatible as error:
-        differ = [str(error)]
-    return {"metric": metric, "value": value, "runs": [(r, scores[r].values[value]) for r in order], "differ": differ}
+    first = next(iter(row.scores.values()))
+    click.secho(row.metric if row.differ else f"{row.metric}: {about(first.stamp)}", bold=True)
+    values = [value for value in first.values if "/" not in value]
+    click.echo(f"  {'':{width}}  {'  '.join(f'{value:>12}' for value in values)}")
+    for run, score in row.scores.items():
+        found = [f"{score.values[value]:12.6g}" if value in score.values else f"{'–':>12}" for value in values]
+        click.echo(f"  {run:{width}}  {'  '.join(found)}")
+    for why in row.differ:
+        click.echo(f"  not ranked: {why}")
+    click.echo()

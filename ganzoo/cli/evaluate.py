@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganzoo.cli.model import model_argument
 from ganzoo.errors import BadOption
+
+if TYPE_CHECKING:
+    from ganzoo.metrics import Score, Stamp
 
 EXTRACTOR = "features"
 
@@ -26,6 +30,7 @@ EXTRACTOR = "features"
 @click.option(
     "--set", "settings", metavar="KEY=VALUE", multiple=True, help="An option, as prdc.k=3 or features.steps=500."
 )
+@click.option("--skip-corrupt", is_flag=True, help="Leave out images that cannot be read, and say which.")
 @click.option("--device", default="auto", show_default=True, help="Where to compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print scores with their stamps as JSON.")
 def command(
@@ -37,6 +42,7 @@ def command(
     real: str,
     seed: int,
     settings: tuple[str, ...],
+    skip_corrupt: bool,
     device: str,
     as_json: bool,
 ) -> None:
@@ -45,6 +51,7 @@ def command(
     Every score carries a stamp: which features, how many images of which part, which weights. Scores are comparable
     when their stamps are equal. Those of a run are kept in its scores.json.
     """
+    from ganzoo.backend import first_process, leave
     from ganzoo.config import DataConfig, Part
     from ganzoo.metrics.evaluate import evaluate
     from ganzoo.recipes import parse_setting
@@ -71,7 +78,16 @@ def command(
         real,
         seed,
         device,
+        skip_corrupt,
     )
+    speaks = first_process()
+    leave()
+    if speaks:
+        show(scores, as_json)
+
+
+def show(scores: Mapping[str, Score], as_json: bool) -> None:
+    """Print scores, what they are about, and what is to be minded."""
     if as_json:
         click.echo(json.dumps({name: score.to_dict() for name, score in scores.items()}, indent=2))
         return
@@ -79,12 +95,15 @@ def command(
     for score in scores.values():
         for value, found in score.values.items():
             click.echo(f"{value:{width}}  {found:.6g}")
-    stamps = {
-        f"{s.stamp.extractor} {s.stamp.extractor_sha256[:8]}, {s.stamp.fake_count:,} generated images, "
-        f"{s.stamp.real_count:,} of {s.stamp.real}": None
-        for s in scores.values()
-    }
-    for stamp in stamps:
-        click.echo(f"\nfeatures {stamp}")
+    for stamp in dict.fromkeys(about(score.stamp) for score in scores.values()):
+        click.echo(f"\n{stamp}")
     for warning in dict.fromkeys(w for score in scores.values() for w in score.warnings):
         click.echo(f"warning: {warning}", err=True)
+
+
+def about(stamp: Stamp) -> str:
+    """Return in words what a score compares."""
+    features = f"features {stamp.extractor} {stamp.extractor_sha256[:8]}" if stamp.extractor else ""
+    fake = f"{stamp.fake_count:,} generated images" if stamp.fake_count else ""
+    real = f"{stamp.real_count:,} of {stamp.real}" if stamp.real else ""
+    return ", ".join(filter(None, [features, fake, real]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -18,14 +19,14 @@ from ganzoo.config import Config, DataConfig, Part
 from ganzoo.contracts import Extractor, Metric
 from ganzoo.data import SPLIT, Dataset, Split, open_source, prepare_data
 from ganzoo.data.prepare import look
-from ganzoo.errors import BadData, Incompatible
+from ganzoo.errors import BadData, CorruptFile, Incompatible
 from ganzoo.metrics.evidence import Evidence
-from ganzoo.metrics.score import Score, Stamp
+from ganzoo.metrics.score import Score
 from ganzoo.model import GAN
 from ganzoo.registry import Registry, installed
 from ganzoo.storage import to_json, write_file
 
-SCORES = "scores.json"
+SCORES, NAMED = "scores.json", 3
 USUAL = "usual"
 """Tag of the metrics and extractors that are tried, in their order, when none is named."""
 
@@ -39,6 +40,7 @@ def evaluate(
     real: str = "train",
     seed: int = 0,
     device: str = "auto",
+    skip_corrupt: bool = False,
     registry: Registry | None = None,
 ) -> dict[str, Score]:
     """Return the stamped scores of a model, by metric; those of a run folder are kept in its `scores.json`.
@@ -46,7 +48,9 @@ def evaluate(
     model: run folder, model folder, or `org/name`. data: images to compare with; default: the run's own, held out as
     it held them out. metrics: options by name; default: the usual ones that are about such a model. features: the
     extractor; default: the first usual one that the data suffice for. number: of generated images, and the most real
-    ones. real: `train` or `test`.
+    ones. real: `train` or `test`. skip_corrupt: leave out images that cannot be read, and say which.
+
+    Under torchrun, processes share the images, and all return the same scores.
 
     Raises Incompatible or BadData for what cannot be scored.
     """
@@ -55,40 +59,43 @@ def evaluate(
     gan = GAN.from_pretrained(model, device=backend.device)
     run = Path(model) if (Path(model) / "config.json").is_file() and (Path(model) / "model").is_dir() else None
     warnings: list[str] = []
-    dataset = read(gan, data, run, registry, warnings, backend.device)
-    names = [features] if features else usual("extractor", registry)
-    part, extractor = first(names, dataset, backend.device, registry)
-    evidence = Evidence(gan, dataset, extractor, number, real, seed)
+    dataset = read(gan, data, run, registry, warnings, backend.device, skip_corrupt)
+    known = f"{dataset.train.fingerprint()} {dataset.test.fingerprint()}"
+
+    @functools.cache
+    def extractor() -> tuple[str, Extractor]:
+        if not backend.main:
+            backend.wait()  # others find in the cache what the first one made
+        try:
+            return first([features] if features else usual("extractor", registry), dataset, backend.device, registry)
+        finally:
+            if backend.main:
+                backend.wait()
+
+    evidence = Evidence(
+        gan, dataset, extractor, number, real, seed, backend, hashlib.sha256(known.encode()).hexdigest()
+    )
     wanted = metrics if metrics is not None else {p.name: p.options for p in usual("metric", registry)}
     scores = {}
     for name, options in wanted.items():
-        metric: Metric = registry.create("metric", name, options=dict(options))
-        evidence.warnings = list(warnings)
         try:
-            values = metric(evidence)
+            scores[name] = scored(name, options, evidence.anew(warnings), registry)
         except (Incompatible, BadData):
             if metrics is not None:
-                raise
-            continue  # it is not about such a model, and nobody asked for it
-        stamp = Stamp(
-            metric=registry.get("metric", name).qualified,
-            options=dict(options),
-            extractor=registry.get("extractor", part.name).qualified,
-            extractor_sha256=extractor.sha256,
-            resize=extractor.resize,
-            real=f"{dataset.name}, {real}",
-            real_sha256=hashlib.sha256(dataset.train.fingerprint().encode()).hexdigest(),
-            real_count=min(number, len(dataset.train if real == "train" else dataset.test)),
-            fake_count=number,
-        )
-        scores[name] = Score(
-            values, stamp, tuple(evidence.warnings), {p: version(p) for p in ("torch", "torch-ganzoo")}
-        )
+                raise  # else it is not about such a model, and nobody asked for it
     if not scores:
         raise Incompatible(f"no usual metric is about {model}; choose one: ganzoo list metrics")
-    if run:
+    if run and backend.main:
         keep(run, scores)
     return scores
+
+
+def scored(name: str, options: Mapping[str, Any], evidence: Evidence, registry: Registry) -> Score:
+    """Return the stamped score of a metric by name."""
+    metric: Metric = registry.create("metric", name, options=dict(options))
+    values = metric(evidence)
+    stamp = evidence.stamp(registry.get("metric", name).qualified, options)
+    return Score(values, stamp, tuple(evidence.warnings), {p: version(p) for p in ("torch", "torch-ganzoo")})
 
 
 def usual(kind: str, registry: Registry) -> list[Part]:
@@ -96,8 +103,11 @@ def usual(kind: str, registry: Registry) -> list[Part]:
     return [Part(name=r.qualified) for r in registry.components if r.kind == kind and USUAL in r.component.tags]
 
 
-def first(parts: list[Part], data: Dataset, device: torch.device, registry: Registry) -> tuple[Part, Extractor]:
-    """Return the first of several extractors that can be had for these data. Raises what the last one raises."""
+def first(parts: list[Part], data: Dataset, device: torch.device, registry: Registry) -> tuple[str, Extractor]:
+    """Return the name of the first of several extractors that can be had for these data, and itself.
+
+    Raises what the last one raises.
+    """
     for number, part in enumerate(parts, 1):
         try:
             extractor: Extractor = registry.create("extractor", part.name, options=part.options)
@@ -107,12 +117,18 @@ def first(parts: list[Part], data: Dataset, device: torch.device, registry: Regi
             if number == len(parts):
                 raise
         else:
-            return part, extractor
+            return registry.get("extractor", part.name).qualified, extractor
     raise Incompatible("no extractor is installed that would be used unasked; choose one: ganzoo list extractors")
 
 
 def read(
-    gan: GAN, config: DataConfig | None, run: Path | None, registry: Registry, warnings: list[str], device: torch.device
+    gan: GAN,
+    config: DataConfig | None,
+    run: Path | None,
+    registry: Registry,
+    warnings: list[str],
+    device: torch.device,
+    skip_corrupt: bool,
 ) -> Dataset:
     """Return the data to compare with, in the model's shape. Raises BadData or Incompatible."""
     split = None
@@ -121,6 +137,7 @@ def read(
             raise BadData("a model folder does not hold the images that it was trained on; say which: --data")
         config = Config.load(run / "config.json").data
         split = Split.of(run / SPLIT) if (run / SPLIT).is_file() else None
+    config = config.model_copy(update={"skip_corrupt": config.skip_corrupt or skip_corrupt})
     source = open_source(config, registry)
     channels, size = look(source, config.skip_corrupt)
     if (channels, size) != gan.shape[:2]:
@@ -137,7 +154,13 @@ def read(
         labels = source.train.labels[split.train]
         split = dataclasses.replace(split, labelled=split.train[labels >= 0], labels=labels[labels >= 0])
     plain = config.model_copy(update={"channels": gan.shape.channels, "fit": gan.fit, "split": None, "labels": "all"})
-    return prepare_data(source, plain, gan.shape.channels, gan.shape.size, device, split)
+    dataset = prepare_data(source, plain, gan.shape.channels, gan.shape.size, device, split)
+    if dataset.corrupt:
+        warnings.append(
+            f"{len(dataset.corrupt):,} of {len(source.train) + len(source.test or ()):,} images cannot be read and are "
+            f"left out: {', '.join(dataset.corrupt[:NAMED])}{', …' * (len(dataset.corrupt) > NAMED)}"
+        )
+    return dataset
 
 
 def keep(run: Path, scores: Mapping[str, Score]) -> None:
@@ -150,6 +173,11 @@ def keep(run: Path, scores: Mapping[str, Score]) -> None:
 
 
 def kept(run: Path) -> list[Score]:
-    """Return the scores of a run, oldest first."""
+    """Return the scores of a run, oldest first. Raises CorruptFile."""
     path = run / SCORES
-    return [Score.of(values) for values in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+    if not path.is_file():
+        return []
+    try:
+        return [Score.of(values) for values in json.loads(path.read_bytes())]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise CorruptFile(f"{path} cannot be read as scores ({error}); delete it, and score the run again") from error

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganzoo import ImageShape
+from ganzoo.data import Dataset
 from ganzoo.storage import weights_sha256
 from ganzoo_zoo.discriminators.backbone import Discriminator, make
 
@@ -40,10 +41,15 @@ class Backbone:
 
     members = staticmethod(Discriminator.members)
 
+    def fit(self, data: Dataset, device: torch.device) -> None:
+        """Move to a device."""
+        self.model.to(device)
+        self.mean, self.std = self.mean.to(device), self.std.to(device)
+
     @torch.no_grad()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Map uint8 images `[B, C, H, W]` to pooled features `[B, D]` and class logits, where the model has them."""
-        x = colours(images).float() / 255
+        x = colours(images).to(self.mean.device).float() / 255
         if x.shape[-1] != self.side:
             x = F.interpolate(x, (self.side, self.side), mode="bicubic", antialias=True).clamp(0, 1)
         maps = self.model.forward_features((x - self.mean) / self.std)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ganzoo.data.prepare import Images
 from ganzoo.errors import BadData, CorruptFile
 from ganzoo.pictures import from_uint8
 from ganzoo.storage import load_weights, read_tensors, tensor_bytes, write_file
+from ganzoo_zoo.extractors.cache import folder
 
 WIDTHS = (32, 64, 128)
 BATCH = 128
@@ -53,8 +53,7 @@ class Classifier:
 
     def __init__(self, steps: int = 300, lr: float = 2e-3, cache: str = "") -> None:
         self.steps, self.lr = steps, lr
-        usual = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "ganzoo" / "extractors"
-        self.folder = Path(cache or usual).expanduser()
+        self.folder = folder(cache)
         self.sha256 = ""
         self.network: Any = None
 

@@ -18,6 +18,13 @@ EXTRACTORS = [
         family="backbone",
         tags=("download", "usual"),
     ),
+    Component(
+        "inception",
+        "ganzoo_zoo.extractors.inception:Inception",
+        "the features that published FID, KID and Inception scores are of; needs the extra `fidelity`",
+        "Szegedy et al. 2016, arXiv:1512.00567; Heusel et al. 2017, arXiv:1706.08500",
+        tags=("download",),
+    ),
 ]
 
 METRICS = [

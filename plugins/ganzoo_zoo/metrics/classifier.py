@@ -11,7 +11,7 @@ from torch import Tensor
 from ganzoo.data.prepare import Images, InMemory
 from ganzoo.errors import BadData, Incompatible
 from ganzoo.metrics import Evidence
-from ganzoo.metrics.evidence import chosen, uint8
+from ganzoo.metrics.evidence import BATCH, chosen, uint8
 from ganzoo.pictures import from_uint8
 from ganzoo_zoo.extractors.classifier import trained
 
@@ -32,12 +32,10 @@ class Accuracy:
 
     def __call__(self, evidence: Evidence) -> dict[str, float]:
         """Return `accuracy`, `calibration_error`, and the recall of each class. All held-out images count."""
-        labels = evidence.data.test_labels
-        known = (labels >= 0).nonzero().flatten()
-        if not len(known):
-            raise BadData("no labelled image is held out, and accuracy is about those; see --set data.test_fraction")
-        said = torch.cat([evidence.gan.classify(images) for images in uint8(evidence.data.test, known)])
-        truth = labels[known]
+        known = evidence.held_out()
+        places = torch.split(known, BATCH)
+        said = torch.cat([evidence.gan.classify(images) for images in uint8(evidence.data.test, places)])
+        truth = evidence.data.test_labels[known]
         matrix = confusion(said.argmax(1), truth, evidence.data.shape.classes)
         recall = matrix.diagonal() / matrix.sum(1).clamp_min(1)
         return {
@@ -69,14 +67,17 @@ class ClassificationAccuracyScore:
             raise Incompatible(
                 "a classifier can learn from generated images of known class alone: --set gen.conditional=true"
             )
-        known = (data.test_labels >= 0).nonzero().flatten()
-        if not len(known):
-            raise BadData("no labelled image is held out to test a classifier on; see --set data.test_fraction")
-        labels = torch.arange(evidence.number) % data.shape.classes
-        made = InMemory(torch.cat(list(evidence.generated(labels))))
+        known, labels = evidence.held_out(), evidence.classes
+        if labels is None or evidence.number < data.shape.classes:
+            raise BadData(
+                f"{evidence.number} generated images are fewer than one of each of {data.shape.classes} classes"
+            )
+        numbers = torch.arange(evidence.number)
+        made = InMemory(torch.cat([*evidence.generated(torch.split(numbers, BATCH))]))
         some = chosen(len(data.labelled), evidence.number, evidence.seed)
-        learnt: dict[str, tuple[Images, Tensor, Tensor]] = {"cas": (made, torch.arange(len(labels)), labels)}
+        learnt: dict[str, tuple[Images, Tensor, Tensor]] = {"cas": (made, numbers, labels)}
         if len(some):
+            evidence.used["train"] = len(some)
             learnt["cas_real"] = (data.train, data.labelled[some], data.labels[some])
         return {
             name: self.accuracy(trained(*images, data.shape, self.steps, self.lr, device), evidence, known)
@@ -88,7 +89,7 @@ class ClassificationAccuracyScore:
     def accuracy(network: Any, evidence: Evidence, known: Tensor) -> float:
         """Return the held-out accuracy of a network."""
         network.eval()
-        images = uint8(evidence.data.test, known)
+        images = uint8(evidence.data.test, torch.split(known, BATCH))
         said = torch.cat(
             [network["head"](network["body"](from_uint8(x.to(evidence.gan.device)))).argmax(1) for x in images]
         )

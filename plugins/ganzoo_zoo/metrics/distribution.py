@@ -77,21 +77,23 @@ class Kernel:
     smaller_is_better: ClassVar[bool] = True
 
     def __call__(self, evidence: Evidence) -> dict[str, float]:
-        """Return `kid` and `kid_std`."""
+        """Return `kid`, and `kid_std` of several subsets."""
         real, fake = evidence.real.features, evidence.fake.features
-        size = min(self.size, len(real), len(fake))
+        size, subsets = min(self.size, len(real), len(fake)), self.subsets
         if size < 2:
             raise BadData("a kernel distance wants at least two images of each side")
         if size < self.size:
             evidence.warnings.append(f"subsets of {size} images instead of {self.size}: there are no more")
+        if size == len(real) == len(fake):
+            subsets = 1  # there is no other
         rng = torch.Generator().manual_seed(evidence.seed)
         found = torch.tensor(
             [
                 discrepancy(*(side[torch.randperm(len(side), generator=rng)[:size]].double() for side in (real, fake)))
-                for _ in range(self.subsets)
+                for _ in range(subsets)
             ]
         )
-        return {"kid": float(found.mean()), "kid_std": float(found.std()) if self.subsets > 1 else 0.0}
+        return {"kid": float(found.mean()), **({"kid_std": float(found.std())} if subsets > 1 else {})}
 
 
 def discrepancy(x: Tensor, y: Tensor) -> float:
@@ -121,7 +123,9 @@ class InceptionScore:
             raise BadData(f"{len(evidence.fake)} generated images make no {self.splits} parts")
         order = torch.randperm(len(evidence.fake), generator=torch.Generator().manual_seed(evidence.seed))
         scores = []
-        for part in evidence.fake.logits.double()[order].chunk(self.splits):
+        logits = evidence.fake.logits.double()[order]
+        for number in range(self.splits):
+            part = logits[len(order) * number // self.splits : len(order) * (number + 1) // self.splits]
             logs = part.log_softmax(1)
             marginal = logs.logsumexp(0) - math.log(len(part))
             scores.append((logs.exp() * (logs - marginal)).sum(1).mean().exp())

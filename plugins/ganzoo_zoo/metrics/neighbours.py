@@ -12,7 +12,7 @@ from torch import Tensor
 from ganzoo.errors import BadData
 from ganzoo.metrics import Evidence
 
-ROWS = 1024
+ROWS, ENOUGH = 1024, 100
 
 
 @dataclass
@@ -70,7 +70,11 @@ class Memorization:
             raise BadData("neighbours want at least two training images")
         apart, place = nearest(fake, train)
         values = {"authenticity": float((apart > kth(train, train, 2)[place]).float().mean())}
-        if len(evidence.data.test):
+        if held_out := min(len(evidence.data.test), evidence.number):
+            if held_out < ENOUGH:
+                evidence.warnings.append(
+                    f"1 % of {held_out} held-out images is less than one: 'copied' wants {ENOUGH} and more"
+                )
             usual = torch.quantile(nearest(evidence.test.features, train)[0], 0.01)
             values["copied"] = float((apart < usual).float().mean())
         return values
