@@ -98,7 +98,7 @@ def images_of(generator: nn.Module, z: Tensor, y: Tensor | None = None, truncati
 def between(generator: nn.Module, one: Tensor, other: Tensor, t: Tensor) -> Tensor:
     """Return latents `[N, z_dim]` on the way from one `[z_dim]` (t = 0) to another (t = 1), which are met bit for bit.
 
-    Latents of N(0, 1) lie near a sphere, and the way is along it (White 2016, arXiv:1609.04468, §2.1); those that a
+    Latents of N(0, 1) lie near a sphere, and the way is along it (White 2016, arXiv:1609.04468); those that a
     generator draws itself may have bounds, which a straight line between two of them does not leave.
     """
     t = t[:, None].to(one.dtype)

@@ -14,6 +14,8 @@ COMMANDS = {
     "train": "Train a GAN, or continue a run.",
     "study": "Compare strategies over numbers of labels and seeds.",
     "sample": "Write generated images.",
+    "project": "Search for the latents of images.",
+    "directions": "Find directions of the latent space.",
     "classify": "Say which class images are of.",
     "score": "Say how real images look to the discriminator.",
     "evaluate": "Score a model with metrics.",

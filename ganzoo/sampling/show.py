@@ -1,0 +1,68 @@
+"""Images of every class, and between two latents."""
+
+from __future__ import annotations
+
+import io
+
+import torch
+from torch import Tensor
+
+from ganzoo.errors import Incompatible
+from ganzoo.latents import CHUNK, between, images_of
+from ganzoo.model import GAN
+from ganzoo.pictures import TILE, to_pil, to_uint8
+
+TRIES = 40
+FRAME = 60
+
+
+def by_class(gan: GAN, each: int, seed: int = 0, truncation: float = 1.0) -> list[Tensor]:
+    """Return up to `each` generated images `[n, C, H, W]` of every class.
+
+    A conditional generator is told the classes, and all have the same latents. Of another, those images are taken
+    that the model's own classifier says to be of the class: the first of at most 40 tries for each.
+    Raises Incompatible when the model neither is told classes nor tells them apart.
+    """
+    if not gan.shape.classes:
+        raise Incompatible("this model was trained on images without classes")
+    generator = gan.network("generator")
+    if gan.conditional:
+        z = gan.latents(each, seed).repeat(gan.shape.classes, 1)
+        y = torch.arange(gan.shape.classes).repeat_interleave(each)
+        return [*torch.split(torch.cat([*images_of(generator, z, y, truncation)]), each)]
+    found: list[list[Tensor]] = [[] for _ in range(gan.shape.classes)]
+    tried = gan.latents(TRIES * each * gan.shape.classes, seed)
+    for z in torch.split(tried, CHUNK):
+        images = torch.cat([*images_of(generator, z, None, truncation)])
+        for image, k in zip(images, gan.classify(images).argmax(1).tolist(), strict=True):
+            if len(found[k]) < each:
+                found[k].append(image)
+        if all(len(images) == each for images in found):
+            break
+    empty = torch.empty(0, gan.shape.channels, gan.shape.size, gan.shape.size)
+    return [torch.stack(images) if images else empty for images in found]
+
+
+def interpolate(
+    gan: GAN, seeds: tuple[int, int], n: int, y: int | None = None, truncation: float = 1.0, back: bool = False
+) -> Tensor:
+    """Return n images `[n, C, H, W]` on the way between the samples of two seeds; the ends are these, bit for bit.
+
+    An end is `gan.sample(1, y, seed, truncation)`. back: the way there and back again, without the end it comes to, so
+    that it can be repeated. Raises Incompatible when the model has no generator, or is told no class.
+    """
+    one, other = (gan.latents(1, seed)[0] for seed in seeds)
+    generator, label = gan.network("generator"), gan.labels(1, y)
+    t = (torch.arange(n) * 2 / n) if back else torch.linspace(0, 1, n)
+    way = between(generator, one, other, torch.where(t > 1, 2 - t, t))
+    # One by one: in batches of another size the same latent gives an image that differs in its last bits.
+    return torch.cat([image for z in way for image in images_of(generator, z[None], label, truncation)])
+
+
+def animation(images: Tensor) -> bytes:
+    """Return the content of a GIF file that shows images `[N, C, H, W]` in turn, again and again; small ones larger."""
+    scale = max(1, 2 * TILE // images.shape[-1])
+    frames = [to_pil(tile) for tile in to_uint8(images.repeat_interleave(scale, 2).repeat_interleave(scale, 3))]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=FRAME, loop=0)
+    return buffer.getvalue()
