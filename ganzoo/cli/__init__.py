@@ -20,6 +20,7 @@ COMMANDS = {
     "score": "Say how real images look to the discriminator.",
     "evaluate": "Score a model with metrics.",
     "compare": "Compare the scores of runs.",
+    "report": "Show a run on one page.",
     "reconstruct": "Restore damaged images.",
     "card": "Show the card of a model.",
     "publish": "Publish the model of a run on the Hugging Face Hub.",

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ganzoo.errors import Incompatible
-from ganzoo.latents import CHUNK, between, images_of
+from ganzoo.latents import between, images_of
 from ganzoo.model import GAN
 from ganzoo.pictures import TILE, to_pil, to_uint8
 
 TRIES = 40
+MOST = 20_000
+SOME = 64
 FRAME = 60
 
 
-def by_class(gan: GAN, each: int, seed: int = 0, truncation: float = 1.0) -> list[Tensor]:
-    """Return up to `each` generated images `[n, C, H, W]` of every class.
+def by_class(
+    gan: GAN, each: int, seed: int = 0, truncation: float = 1.0, classes: Sequence[int] | None = None
+) -> list[Tensor]:
+    """Return up to `each` generated images `[n, C, H, W]` of every class, or of some.
 
     A conditional generator is told the classes, and all have the same latents. Of another, those images are taken
     that the model's own classifier says to be of the class: the first of at most 40 tries for each.
@@ -25,22 +30,22 @@ def by_class(gan: GAN, each: int, seed: int = 0, truncation: float = 1.0) -> lis
     """
     if not gan.shape.classes:
         raise Incompatible("this model was trained on images without classes")
-    generator = gan.network("generator")
+    generator, wanted = gan.network("generator"), list(range(gan.shape.classes) if classes is None else classes)
     if gan.conditional:
-        z = gan.latents(each, seed).repeat(gan.shape.classes, 1)
-        y = torch.arange(gan.shape.classes).repeat_interleave(each)
+        z = gan.latents(each, seed).repeat(len(wanted), 1)
+        y = torch.tensor(wanted).repeat_interleave(each)
         return [*torch.split(torch.cat([*images_of(generator, z, y, truncation)]), each)]
-    found: list[list[Tensor]] = [[] for _ in range(gan.shape.classes)]
-    tried = gan.latents(TRIES * each * gan.shape.classes, seed)
-    for z in torch.split(tried, CHUNK):
+    found: dict[int, list[Tensor]] = {k: [] for k in wanted}
+    tried = gan.latents(min(TRIES * each * len(wanted), MOST), seed)
+    for z in torch.split(tried, SOME):
         images = torch.cat([*images_of(generator, z, None, truncation)])
         for image, k in zip(images, gan.classify(images).argmax(1).tolist(), strict=True):
-            if len(found[k]) < each:
+            if len(found.get(k, ())) < each and k in found:
                 found[k].append(image)
-        if all(len(images) == each for images in found):
+        if all(len(images) == each for images in found.values()):
             break
     empty = torch.empty(0, gan.shape.channels, gan.shape.size, gan.shape.size)
-    return [torch.stack(images) if images else empty for images in found]
+    return [torch.stack(images) if images else empty for images in found.values()]
 
 
 def interpolate(
