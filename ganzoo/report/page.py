@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
@@ -29,9 +31,12 @@ from ganzoo.run import METRICS, Run
 from ganzoo.sampling import by_class, interpolate
 from ganzoo.storage import read_json, write_file
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 REPORT = "report.html"
 WARNINGS = "warnings.jsonl"
-EACH, CLASSES, WAY = 8, 20, 12
+EACH, CLASSES, TRIES, WAY = 8, 20, 8, 12
 
 
 def write_report(run: str | Path, gan: GAN | None = None, data: Dataset | None = None) -> Path:
@@ -48,14 +53,30 @@ def write_report(run: str | Path, gan: GAN | None = None, data: Dataset | None =
     return folder.path / REPORT
 
 
+def after_training(run: Path, gan: GAN | None, data: Dataset) -> str:
+    """Write the report of a run that has ended, and return its path; or, with a warning, an empty string.
+
+    Nothing that goes wrong with it may cost a run that is trained and saved.
+    """
+    try:
+        return str(write_report(run, gan, data))
+    except Exception as error:
+        warnings.warn(f"the run has no report ({describe(error)}); try: ganzoo report {run}", stacklevel=2)
+        return ""
+
+
 def render(told: Mapping[str, Any]) -> str:
     """Return the page. Everything told is escaped: class names and options may be anybody's."""
+    return template().render(told)
+
+
+@functools.cache
+def template() -> Template:
+    """Return the page's template."""
     from jinja2 import Environment, StrictUndefined
 
     drawn = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return drawn.from_string(files("ganzoo.report").joinpath("page.html.jinja").read_text(encoding="utf-8")).render(
-        told
-    )
+    return drawn.from_string(files("ganzoo.report").joinpath("page.html.jinja").read_text(encoding="utf-8"))
 
 
 def facts(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, Any]:
@@ -151,7 +172,7 @@ def label_split(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, An
 def class_sheet(gan: GAN) -> dict[str, Any]:
     """Return a picture with a row for each class, or for each of the first ones, and their names."""
     names = list(gan.class_names)[:CLASSES]
-    found = by_class(gan, EACH, classes=range(len(names)))
+    found = by_class(gan, EACH, classes=range(len(names)), tries=TRIES)
     blank = torch.ones(EACH, *found[0].shape[1:])
     images = torch.cat([torch.cat([x, blank[len(x) :]]) for x in found])
     words = f"Generated images, a row for each class: {', '.join(names)}"

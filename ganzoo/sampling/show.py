@@ -20,12 +20,17 @@ FRAME = 60
 
 
 def by_class(
-    gan: GAN, each: int, seed: int = 0, truncation: float = 1.0, classes: Sequence[int] | None = None
+    gan: GAN,
+    each: int,
+    seed: int = 0,
+    truncation: float = 1.0,
+    classes: Sequence[int] | None = None,
+    tries: int = TRIES,
 ) -> list[Tensor]:
     """Return up to `each` generated images `[n, C, H, W]` of every class, or of some.
 
     A conditional generator is told the classes, and all have the same latents. Of another, those images are taken
-    that the model's own classifier says to be of the class: the first of at most 40 tries for each.
+    that the model's own classifier says to be of the class: the first of at most `tries` for each, and 20,000 in all.
     Raises Incompatible when the model neither is told classes nor tells them apart.
     """
     if not gan.shape.classes:
@@ -36,7 +41,7 @@ def by_class(
         y = torch.tensor(wanted).repeat_interleave(each)
         return [*torch.split(torch.cat([*images_of(generator, z, y, truncation)]), each)]
     found: dict[int, list[Tensor]] = {k: [] for k in wanted}
-    tried = gan.latents(min(TRIES * each * len(wanted), MOST), seed)
+    tried = gan.latents(min(tries * each * len(wanted), MOST), seed)
     for z in torch.split(tried, SOME):
         images = torch.cat([*images_of(generator, z, None, truncation)])
         for image, k in zip(images, gan.classify(images).argmax(1).tolist(), strict=True):
