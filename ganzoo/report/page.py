@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 REPORT = "report.html"
-WARNINGS = "warnings.jsonl"
+TROUBLES = "troubles.jsonl"
 EACH, CLASSES, TRIES, WAY = 8, 20, 8, 12
 
 
@@ -73,9 +73,9 @@ def render(told: Mapping[str, Any]) -> str:
 @functools.cache
 def template() -> Template:
     """Return the page's template."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import ChainableUndefined, Environment
 
-    drawn = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    drawn = Environment(undefined=ChainableUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return drawn.from_string(files("ganzoo.report").joinpath("page.html.jinja").read_text(encoding="utf-8"))
 
 
@@ -101,7 +101,7 @@ def facts(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, Any]:
         "scores": lambda: kept(run.path),
         "split": lambda: label_split(run, gan, data),
         "environment": lambda: read_json(run.path / "environment.json"),
-        "warnings": lambda: read_rows(run.path / WARNINGS),
+        "troubles": lambda: read_rows(run.path / TROUBLES),
         "confusion": lambda: confusion(gan, data) if gan and data and tells else None,
         "neighbours": lambda: neighbours(gan, data) if gan and data and makes else None,
         "classes": lambda: class_sheet(gan) if gan and tells and makes else None,

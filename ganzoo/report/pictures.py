@@ -14,8 +14,8 @@ from ganzoo.pictures import TILE, grid
 
 LARGEST = 640
 BUDGET = 1_500_000
-CHOICES = ((85, 24), (60, 24), (60, 12), (40, 6))
-"""Qualities, and most frames, tried in turn until the frames of a run take no more than the budget."""
+CHOICES = ((85, 24, LARGEST), (60, 24, LARGEST), (60, 12, 480), (40, 6, 320))
+"""Quality, most frames and largest side, tried in turn until the frames of a run take no more than the budget."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Picture:
     words: str
 
 
-def picture(image: Image.Image, words: str, quality: int = 85) -> Picture:
+def picture(image: Image.Image, words: str, quality: int = 85, largest: int = LARGEST) -> Picture:
     """Return a picture for the page, made smaller if it is large."""
     image = image.convert("RGBA" if image.mode == "RGBA" else "RGB")
-    image.thumbnail((LARGEST, 4 * LARGEST), Image.Resampling.LANCZOS)
+    image.thumbnail((largest, 4 * largest), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, format="WEBP", quality=quality, method=2)
     return Picture(f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}", *image.size, words)
@@ -50,15 +50,16 @@ def native(image: Image.Image, size: int) -> Image.Image:
 
 def frames(images: Sequence[tuple[int, Image.Image]]) -> list[tuple[int, Picture]]:
     """Return (step, grid of samples) pairs as pictures: evenly chosen, first and last among them, within the budget."""
-    made: list[tuple[int, Picture]] = []
-    for quality, most in CHOICES:
-        made = [
-            (step, picture(image, f"Generated images at step {step:,}, of the same latents as at other steps", quality))
-            for step, image in evenly(images, most)
-        ]
-        if sum(len(frame.source) for _, frame in made) <= BUDGET:
+
+    def made(some: Sequence[tuple[int, Image.Image]], quality: int, largest: int) -> list[tuple[int, Picture]]:
+        words = "Generated images at step {:,}, of the same latents as at other steps"
+        return [(step, picture(image, words.format(step), quality, largest)) for step, image in some]
+
+    for quality, most, largest in CHOICES:
+        probe = max((len(p.source) for _, p in made(evenly(images, 3), quality, largest)), default=0)
+        if probe * min(most, len(images)) <= BUDGET:
             break
-    return made
+    return made(evenly(images, most), quality, largest)
 
 
 def evenly(images: Sequence[tuple[int, Image.Image]], most: int) -> list[tuple[int, Image.Image]]:
