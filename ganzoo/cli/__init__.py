@@ -16,6 +16,7 @@ COMMANDS = {
     "sample": "Write generated images.",
     "project": "Search for the latents of images.",
     "directions": "Find directions of the latent space.",
+    "demo": "Play with a model on a page.",
     "classify": "Say which class images are of.",
     "score": "Say how real images look to the discriminator.",
     "evaluate": "Score a model with metrics.",

@@ -54,17 +54,24 @@ def by_class(
 
 
 def interpolate(
-    gan: GAN, seeds: tuple[int, int], n: int, y: int | None = None, truncation: float = 1.0, back: bool = False
+    gan: GAN,
+    seeds: tuple[int, int],
+    n: int,
+    y: int | None = None,
+    truncation: float = 1.0,
+    back: bool = False,
+    only: Sequence[int] | None = None,
 ) -> Tensor:
     """Return n images `[n, C, H, W]` on the way between the samples of two seeds; the ends are these, bit for bit.
 
     An end is `gan.sample(1, y, seed, truncation)`. back: the way there and back again, without the end it comes to, so
-    that it can be repeated. Raises Incompatible when the model has no generator, or is told no class.
+    that it can be repeated. only: the numbers of the images to make, instead of all n.
+    Raises Incompatible when the model has no generator, or is told no class.
     """
     one, other = (gan.latents(1, seed)[0] for seed in seeds)
     generator, label = gan.network("generator"), gan.labels(1, y)
     t = (torch.arange(n) * 2 / n) if back else torch.linspace(0, 1, n)
-    way = between(generator, one, other, torch.where(t > 1, 2 - t, t))
+    way = between(generator, one, other, torch.where(t > 1, 2 - t, t)[slice(None) if only is None else list(only)])
     # One by one: in batches of another size the same latent gives an image that differs in its last bits.
     return torch.cat([image for z in way for image in images_of(generator, z[None], label, truncation)])
 
