@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ganzoo.assemble import Experiment, assemble
 from ganzoo.config import Config
 from ganzoo.data import SPLIT, Split
+from ganzoo.errors import Diverged
 from ganzoo.format import CONFIG, read_model_file
 from ganzoo.hub import find
 from ganzoo.model import GAN
 from ganzoo.recipes import configure, describe_run
 from ganzoo.registry import Registry, installed
+from ganzoo.report import after_training
 from ganzoo.run import Run, new_folder
 from ganzoo.trainer import Progress, Trainer
 
@@ -36,7 +38,7 @@ def train(
     out: the run folder; one that exists is continued. Default: a new one under `runs/`.
     report: called with a `Progress` whenever metrics are logged. started: called once before the first step.
 
-    Returns the GAN; `gan.facts` holds `run_folder`, `step` and `metrics` (`error`: held-out, in [0, 1]).
+    Returns the GAN; `gan.facts` holds `run_folder`, `report`, `step` and `metrics` (`error`: held-out, in [0, 1]).
     Raises a GanzooError with one sentence.
     """
     registry = registry or installed()
@@ -50,9 +52,15 @@ def train(
     run = open_run(experiment, out, registry)
     trainer = Trainer(experiment, run)
     started(experiment, run)
-    trainer.fit(report)
+    try:
+        trainer.fit(report)
+    except Diverged:
+        if experiment.backend.main:
+            after_training(run.path, None, experiment.data)
+        raise
     gan = trainer.averaged
     gan.facts["run_folder"] = str(run.path)
+    gan.facts["report"] = after_training(run.path, gan, experiment.data) if experiment.backend.main else ""
     return gan
 
 

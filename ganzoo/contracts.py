@@ -38,6 +38,23 @@ class Generator(Protocol):
         """Map latents z `[B, z_dim]` and labels y (`[B]` int64, or `[B, K]` soft) to images in [-1, 1]."""
 
 
+class MappingGenerator(Generator, Protocol):
+    """A generator that maps its latents to others first, as StyleGAN does: its images are `synthesize(map(z, y))`.
+
+    Truncation, the search for an image's latent and directions are then about what it maps to, `w [B, D]`. In
+    evaluation `synthesize` may leave [-1, 1], and is cut off there.
+    """
+
+    def map(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map latents `[B, z_dim]` and labels to w `[B, D]`."""
+
+    def truncate(self, w: Tensor, psi: float) -> Tensor:
+        """Return w moved towards the centre of such: ψ = 1 leaves them bit for bit, 0 makes all the same."""
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        """Map w to images `[B, C, H, W]`."""
+
+
 class Trunk(Protocol):
     """An `nn.Module` made by `callable(shape, **options)`: a discriminator without its last layer.
 

@@ -32,6 +32,7 @@ from ganzoo.format import (
     read_model_file,
 )
 from ganzoo.hub import find, upload
+from ganzoo.latents import images_of
 from ganzoo.pictures import from_uint8, grid, png, prepare
 from ganzoo.pretrained import Inspection, OnePart, inspect, restored, weights
 from ganzoo.registry import Registry, installed
@@ -148,28 +149,43 @@ class GAN:
     def _off(self) -> str:
         return "" if self.parts.ssl.options.get("gan", True) else " and gan=off"
 
-    @torch.no_grad()
-    def sample(self, n: int, y: int | Sequence[int] | Tensor | None = None, seed: int | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        y: int | Sequence[int] | Tensor | None = None,
+        seed: int | None = None,
+        truncation: float = 1.0,
+    ) -> Tensor:
         """Return n generated images `[n, C, H, W]` in [-1, 1], the same for the same seed on every device.
 
         y: a class, or n of them; only for a class-conditional generator, which draws them evenly when not told.
+        truncation: ψ, how far latents stay from their centre; below 1 images are better, and less varied.
         Raises Incompatible when the model has no generator, or no classes to choose from.
         """
+        z = self.latents(n, seed)
+        parts = [*images_of(self.network("generator"), z, self.labels(n, y), truncation)]
+        return torch.cat(parts) if parts else torch.empty(0, self.shape.channels, self.shape.size, self.shape.size)
+
+    def latents(self, n: int, seed: int | None = None) -> Tensor:
+        """Draw the latents `[n, z_dim]` of n images. Raises Incompatible when the model has no generator."""
         generator = self.network("generator")
         if n < 0:
             raise Incompatible(f"the number of images cannot be {n}")
         rng = torch.Generator()
         rng.manual_seed(int.from_bytes(os.urandom(7), "little") if seed is None else seed)
-        z = latent(generator, n, rng)
-        labels = self._labels(n, y)
-        parts = []
-        for i in range(0, n, CHUNK):
-            some = None if labels is None else labels[i : i + CHUNK].to(self.device)
-            parts.append(generator(z[i : i + CHUNK].to(self.device), some).float().cpu())
-        return torch.cat(parts) if parts else torch.empty(0, self.shape.channels, self.shape.size, self.shape.size)
+        return latent(generator, n, rng)
 
-    def _labels(self, n: int, y: int | Sequence[int] | Tensor | None) -> Tensor | None:
-        if not getattr(self.networks["generator"], "conditional", False):
+    @property
+    def conditional(self) -> bool:
+        """Whether it has a generator that is told classes."""
+        return bool(getattr(self.networks.get("generator"), "conditional", False))
+
+    def labels(self, n: int, y: int | Sequence[int] | Tensor | None = None) -> Tensor | None:
+        """Return the classes `[n]` of n images: y, or all in turn; None when the generator is told none.
+
+        Raises Incompatible for a class that there is not.
+        """
+        if not self.conditional:
             if y is not None:
                 raise Incompatible(
                     "this generator cannot be told a class; train one that can, as with --set gen.conditional=true"

@@ -205,7 +205,18 @@ def _check_generator(r: Registered, registry: Registry, options: dict[str, Any])
         _check_gradients(made, x)
         again = registry.create("generator", r.qualified, (shape,), options)
         _check_state(made, again, z, y)
+        if hasattr(made, "map"):
+            _check_mapping(made, z, y)
     _train(registry, {"generator": _part(r, options), "data.options": {"size": size}})
+
+
+@torch.no_grad()
+def _check_mapping(made: Any, z: Tensor, y: Tensor | None) -> None:
+    w = made.eval().map(z, y)
+    assert torch.equal(made.truncate(w, 1.0), w), "truncate(w, 1) is not w"
+    centre = made.truncate(w, 0.0)
+    assert torch.equal(centre[0], centre[1]), "truncate(w, 0) is not the same for all"
+    assert torch.equal(made.synthesize(w).clamp(-1, 1), made(z, y)), "synthesize(map(z, y)) is not what it makes of z"
 
 
 def _check_discriminator(r: Registered, registry: Registry, options: dict[str, Any]) -> None:

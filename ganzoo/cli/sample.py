@@ -3,37 +3,159 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ganzoo.cli.model import load_model, model_argument
+from ganzoo.cli.model import class_number, load_model, model_argument
+from ganzoo.errors import Incompatible
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganzoo.model import GAN
+
+SEED = click.IntRange(0, 2**63 - 1)
+USUAL = {"grid": 64, "classes": 10, "way": 16}
 
 
 @click.command("sample")
 @model_argument
-@click.option("-n", "--number", type=click.IntRange(min=1), default=64, show_default=True, help="How many images.")
+@click.option(
+    "-n",
+    "--number",
+    type=click.IntRange(min=1),
+    help="How many images. Default: 64; 10 of each class with --per-class; 16 with --interpolate.",
+)
 @click.option("--class", "wanted", metavar="CLASS", help="Class name or number, for a conditional generator.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the latents.")
-@click.option("--out", type=click.Path(path_type=Path), help="A .png file for one grid, or a folder for single images.")
+@click.option("--per-class", is_flag=True, help="A row for each class; without a conditional one, as classified.")
+@click.option(
+    "--truncation",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="How far latents stay from their centre: below 1, images are better and less varied.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the latents.")
+@click.option("--interpolate", type=(SEED, SEED), metavar="SEED SEED", help="From the image of one seed to another's.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A .png file for one picture, a .gif file for a way between seeds, or a folder for single images.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["png", "parquet"]),
+    default="png",
+    show_default=True,
+    help="Of a folder: pictures, or a data set as on the Hub, with labels.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where to compute.")
-def command(model: str, number: int, wanted: str | None, seed: int, out: Path | None, device: str) -> None:
-    """Write generated images, as one grid or as single files."""
-    from ganzoo.cli.model import class_number
-    from ganzoo.errors import Incompatible
-    from ganzoo.pictures import grid, png, to_pil, to_uint8
+def command(
+    model: str,
+    number: int | None,
+    wanted: str | None,
+    per_class: bool,
+    truncation: float,
+    seed: int,
+    interpolate: tuple[int, int] | None,
+    out: Path | None,
+    form: str,
+    device: str,
+) -> None:
+    """Write generated images: one grid, single files, a data set, all classes, or the way between two seeds.
+
+    Folders and data sets can be trained on: ganzoo train --data OUT. The ends of a way are the images that -n 1 makes
+    of its seeds.
+    """
+    from ganzoo.sampling import write_dataset
+
+    sort = chosen(per_class, interpolate is not None, form, wanted)
+    name = "samples-" + "-".join(map(str, interpolate or (seed,)))
+    out = out or Path(f"{Path(model).resolve().name}-{name}{'' if form == 'parquet' else '.png'}")
+    suffixes = {"grid": ("", ".png"), "classes": ("", ".png"), "way": ("", ".png", ".gif"), "dataset": ("",)}[sort]
+    if out.suffix.lower() not in suffixes:
+        takes = {"": "a folder for single images", ".png": "a .png file for one picture", ".gif": "a .gif file"}
+        takes |= {"": "a folder"} if sort == "dataset" else {}
+        raise Incompatible(f"--out {out}: give {', or '.join(takes[s] for s in reversed(suffixes))}")
+    gan = load_model(model, device)
+    y = None if wanted is None else class_number(gan, wanted)
+    count = number or USUAL.get(sort, USUAL["grid"])
+    if sort == "dataset":
+        write_dataset(gan, out, count, y, seed, truncation, model)
+    elif sort == "classes":
+        write_classes(gan, count, seed, truncation, out)
+    elif interpolate is not None:
+        write_way(gan, interpolate, count, y, truncation, out)
+    else:
+        write_grid(gan, count, y, seed, truncation, out)
+    said = f"{count} images of each class" if sort == "classes" else f"{count} images"
+    click.echo(f"{said} of seed{f's {interpolate[0]} to {interpolate[1]}' if interpolate else f' {seed}'}: {out}")
+
+
+def chosen(per_class: bool, way: bool, form: str, wanted: str | None) -> str:
+    """Return what is written, by the options. Raises Incompatible for two that exclude each other."""
+    asked = {"--per-class": per_class, "--interpolate": way, "--format parquet": form == "parquet"}
+    given = [name for name, yes in asked.items() if yes]
+    if per_class and wanted is not None:
+        given = ["--per-class", "--class"]
+    if len(given) > 1:
+        raise Incompatible(f"{' and '.join(given)} do not go together; choose one")
+    return "classes" if per_class else "way" if way else "dataset" if form == "parquet" else "grid"
+
+
+def write_grid(gan: GAN, count: int, y: int | None, seed: int, truncation: float, out: Path) -> None:
+    """Write a grid, or single images as they are made."""
+    from ganzoo.latents import images_of
+    from ganzoo.sampling import write_pictures
+
+    if out.suffix:
+        save(gan.sample(count, y, seed, truncation), None, out)
+        return
+    made = images_of(gan.network("generator"), gan.latents(count, seed), gan.labels(count, y), truncation)
+    write_pictures(out, (image for some in made for image in some))
+
+
+def write_classes(gan: GAN, count: int, seed: int, truncation: float, out: Path) -> None:
+    """Write a row for each class, or a folder."""
+    import torch
+
+    from ganzoo.sampling import by_class, folder_name, write_pictures
+
+    found = by_class(gan, count, seed, truncation)
+    if short := [f"{name} {len(x)}" for name, x in zip(gan.class_names, found, strict=True) if len(x) < count]:
+        click.echo(f"warning: fewer images than asked for were classified as: {', '.join(short)}", err=True)
+    if not out.suffix:
+        for k, (name, images) in enumerate(zip(gan.class_names, found, strict=True)):
+            write_pictures(out / folder_name(k, name), images)
+        return
+    blank = torch.ones(count, *found[0].shape[1:])
+    save(torch.cat([torch.cat([images, blank[len(images) :]]) for images in found]), count, out)
+
+
+def write_way(gan: GAN, seeds: tuple[int, int], count: int, y: int | None, truncation: float, out: Path) -> None:
+    """Write a strip, an animation there and back, or its single images."""
+    from ganzoo.sampling import animation, interpolate, write_pictures
     from ganzoo.storage import write_file, writing
 
-    gan = load_model(model, device)
-    images = gan.sample(number, None if wanted is None else class_number(gan, wanted), seed)
-    out = out or Path(f"{Path(model).resolve().name}-samples-{seed}.png")
-    single = not out.suffix
-    if out.suffix and out.suffix.lower() != ".png":
-        raise Incompatible(f"--out {out}: give a .png file for one grid, or a folder for single images")
-    with writing(out):
-        (out if single else out.parent).mkdir(parents=True, exist_ok=True)
-    if single:
-        for i, tile in enumerate(to_uint8(images)):
-            write_file(out / f"{i:06d}.png", png(to_pil(tile)))
+    moving = out.suffix.lower() == ".gif"
+    images = interpolate(gan, seeds, count, y, truncation, back=moving)
+    if moving:
+        with writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+        write_file(out, animation(images))
+    elif out.suffix:
+        save(images, count, out)
     else:
-        write_file(out, png(grid(images)))
-    click.echo(f"{number} images of seed {seed}: {out}")
+        write_pictures(out, images)
+
+
+def save(images: Tensor, columns: int | None, out: Path) -> None:
+    """Write images as one picture."""
+    from ganzoo.pictures import grid, png
+    from ganzoo.storage import write_file, writing
+
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    write_file(out, png(grid(images, columns)))

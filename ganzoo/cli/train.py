@@ -90,6 +90,7 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
                     "step": gan.facts["step"],
                     **metrics,
                     "picture": str(pictures[-1]) if pictures else None,
+                    "report": gan.facts["report"] or None,
                     "split": gan.facts["split"],
                 },
                 indent=2,
@@ -107,6 +108,8 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
     if pictures:
         click.echo(f"pictures {pictures[-1]}")
         nexts.insert(0, f"ganzoo sample {shlex.quote(str(folder))}")
+    if gan.facts["report"]:
+        click.echo(f"report   {gan.facts['report']}")
     click.echo(f"model    {folder / 'model'}")
     click.echo(f"next     {' · '.join(nexts or ['ganzoo --help'])}")
 

@@ -78,7 +78,7 @@ class Generator(nn.Module):
 
         Less varied images of better quality; Karras et al. 2019, arXiv:1812.04948, appendix B.
         """
-        return self.w_average + psi * (w - self.w_average)
+        return torch.lerp(self.w_average, w, psi)
 
     def synthesize(self, w: Tensor) -> Tensor:
         """Map w `[B, w_dim]` to images `[B, C, H, W]` as they are learnt: near [-1, 1], and not cut off there."""

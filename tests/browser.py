@@ -1,0 +1,76 @@
+"""A headless browser for tests that look at pages: Chromium, through Playwright; skipped where there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+QUIET = [
+    f"--{flag}"
+    for flag in (
+        "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+        "disable-component-update", "disable-sync",
+    )
+]  # fmt: skip
+
+
+@dataclass
+class Seen:
+    """What a page asked for and complained about."""
+
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser, or a skip that says what is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no browser: pip install playwright")
+    path = os.environ.get("GANZOO_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("no browser: install Chromium, or set GANZOO_TEST_BROWSER to one")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Any, address: str, width: int = 1400, scheme: str = "light") -> Iterator[tuple[Any, Seen]]:
+    """Open a page; what is asked for elsewhere than there is refused, and noted."""
+    home, seen = urlsplit(address), Seen()
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context.set_default_timeout(60_000)  # machines may be busy
+    page = context.new_page()
+
+    def decide(route: Any) -> None:
+        to = urlsplit(route.request.url)
+        own = to.scheme in ("data", "blob") or (to.scheme, to.netloc) == (home.scheme, home.netloc)
+        if not own or (home.scheme == "file" and to.path != home.path and to.scheme == "file"):
+            seen.asked.append(route.request.url)
+            route.abort()
+        else:
+            route.continue_()
+
+    context.route("**/*", decide)
+    page.on("console", lambda m: seen.complaints.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.goto(address)
+    yield page, seen
+    context.close()
+
+
+def keep(page: Any, name: str, tmp_path: Path) -> Path:
+    """Take a picture of a whole page, into GANZOO_TEST_ARTEFACTS or a temporary folder."""
+    folder = Path(os.environ.get("GANZOO_TEST_ARTEFACTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png", full_page=True)
+    return folder / f"{name}.png"
