@@ -257,6 +257,7 @@ def values(schema: dict[str, Any]) -> str:
     if reference := schema.get("$ref"):
         return "[component](components.md)" if reference.endswith("Part") else "see below"
     words = {"integer": "integer", "number": "number", "string": "text", "boolean": "true, false", "object": "mapping"}
+    words["array"] = "list"
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
     bounds = ", ".join(f"{sign} {schema[limit]:g}" for limit, sign in limits.items() if limit in schema)
     return f"{words.get(schema.get('type', ''), '')} {bounds}".strip()

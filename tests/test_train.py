@@ -24,9 +24,10 @@ from ganzoo.api import open_run
 from ganzoo.assemble import assemble
 from ganzoo.backend import choose_precision
 from ganzoo.errors import Diverged
+from ganzoo.optimizers import schedule
 from ganzoo.registry import installed
 from ganzoo.run import Run
-from ganzoo.trainer import Trainer, averaging_weight, schedule
+from ganzoo.trainer import Trainer, averaging_weight
 from tests.conftest import SMALL, STRATEGIES, needs, python
 
 Cli = Callable[..., Result]

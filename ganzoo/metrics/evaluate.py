@@ -62,33 +62,37 @@ def evaluate(
     wanted = metrics if metrics is not None else {p.name: p.options for p in usual("metric", registry)}
     scores = {}
     for name, options in wanted.items():
-        metric: Metric = registry.create("metric", name, options=dict(options))
         evidence.warnings = list(warnings)
         try:
-            values = metric(evidence)
+            scores[name] = scored(Part(name=name, **options), evidence, part, registry)
         except (Incompatible, BadData):
             if metrics is not None:
                 raise
             continue  # it is not about such a model, and nobody asked for it
-        stamp = Stamp(
-            metric=registry.get("metric", name).qualified,
-            options=dict(options),
-            extractor=registry.get("extractor", part.name).qualified,
-            extractor_sha256=extractor.sha256,
-            resize=extractor.resize,
-            real=f"{dataset.name}, {real}",
-            real_sha256=hashlib.sha256(dataset.train.fingerprint().encode()).hexdigest(),
-            real_count=min(number, len(dataset.train if real == "train" else dataset.test)),
-            fake_count=number,
-        )
-        scores[name] = Score(
-            values, stamp, tuple(evidence.warnings), {p: version(p) for p in ("torch", "torch-ganzoo")}
-        )
     if not scores:
         raise Incompatible(f"no usual metric is about {model}; choose one: ganzoo list metrics")
     if run:
         keep(run, scores)
     return scores
+
+
+def scored(metric: Part, evidence: Evidence, features: Part, registry: Registry) -> Score:
+    """Return what a metric says of evidence, with the stamp. Raises Incompatible or BadData."""
+    judge: Metric = registry.create("metric", metric.name, options=metric.options)
+    values = judge(evidence)
+    data, part = evidence.data, evidence.real_part
+    stamp = Stamp(
+        metric=registry.get("metric", metric.name).qualified,
+        options=metric.options,
+        extractor=registry.get("extractor", features.name).qualified,
+        extractor_sha256=evidence.extractor.sha256,
+        resize=evidence.extractor.resize,
+        real=f"{data.name}, {part}",
+        real_sha256=hashlib.sha256(data.train.fingerprint().encode()).hexdigest(),
+        real_count=min(evidence.number, len(data.train if part == "train" else data.test)),
+        fake_count=evidence.number,
+    )
+    return Score(values, stamp, tuple(evidence.warnings), {p: version(p) for p in ("torch", "torch-ganzoo")})
 
 
 def usual(kind: str, registry: Registry) -> list[Part]:
