@@ -7,6 +7,7 @@ which continues goes on from those that it has written. It never stops a run.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -31,14 +32,16 @@ SURE = 0.02
 where a probability comes within 1 % of certainty."""
 ALIKE = 0.1
 """Diversity below which generated images are copies of each other."""
+WIDER = 10.0
+"""How many times wider than at first, and than a logit's unit, a term swings when the players do not settle."""
 FEW, MANY = 1e-3, 1e3
-"""Part of its first size that a gradient has fallen to when it vanishes, and grown to when it explodes."""
+"""Times its first size that a gradient has fallen to when it vanishes, and grown to when it explodes."""
 
 
 # --- signs ------------------------------------------------------------------------------------------------------------
 
 
-SIGNS = ("separation", "discriminator_slope", "generator_slope", "diversity")
+GRADIENT = "gradient_norm_"
 
 
 def signs(step: Step) -> dict[str, Tensor]:
@@ -99,11 +102,11 @@ class Trouble:
 
 
 class Window:
-    """The last rows of a run: enough of them to speak of, and what the first such rows were like."""
+    """The last rows of a run, as many as it takes to say something; and usual size and the swing of values in the first ones."""
 
     def __init__(self) -> None:
         self.rows: deque[tuple[int, Row]] = deque()
-        self.first: dict[str, float] = {}
+        self.first: dict[str, tuple[float, float]] = {}
 
     def add(self, step: int, row: Row) -> bool:
         """Add a row. Returns whether there are rows enough."""
@@ -112,7 +115,7 @@ class Window:
             self.rows.popleft()
         enough = len(self.rows) >= READINGS and step - self.rows[0][0] >= STEPS
         if enough and not self.first:
-            self.first = {name: self.usual(name) for name in row}
+            self.first = {name: (self.usual(name), self.swing(name)) for name in row}
         return enough
 
     def of(self, name: str) -> list[float]:
@@ -123,9 +126,15 @@ class Window:
         """Return the median size of the values of a name."""
         return median(map(abs, self.of(name) or [0.0]))
 
-    def all_below(self, name: str, limit: float) -> bool:
-        """Whether every row has that name, with a value below the limit."""
-        return len(found := self.of(name)) == len(self.rows) and max(found) < limit
+    def swing(self, name: str) -> float:
+        """Return how far the values of a name go back and forth from row to row: nothing for those that only rise."""
+        values = self.of(name)
+        steps = [b - a for a, b in itertools.pairwise(values)]
+        return min(sum(s for s in steps if s > 0), -sum(s for s in steps if s < 0)) / max(len(steps), 1)
+
+    def low(self, name: str, limit: float) -> bool:
+        """Whether every row has that name, mostly with a value below the limit."""
+        return len(self.of(name)) == len(self.rows) and self.usual(name) < limit
 
 
 @dataclass(frozen=True)
@@ -137,39 +146,45 @@ class Kind:
     remedy: str
 
 
-def _explodes(window: Window) -> str:
-    for name, before in window.first.items():
-        now, gradient = window.usual(name), name.startswith("gradient_norm")
-        if name not in SIGNS and before and now > MANY * (before if gradient else max(before, 1.0)):
-            return f"{name} has grown from {before:.3g} to {now:.3g}"
-    return ""
-
-
 def _vanishes(window: Window) -> str:
-    if window.all_below("generator_slope", SURE) and window.usual("separation") > 0.9:
+    if window.low("generator_slope", SURE) and window.usual("separation") > 0.5:
         return (
             f"the discriminator is so sure that the generator hears {100 * window.usual('generator_slope'):.1g} % of "
             "what an undecided one would tell it"
         )
-    for name, before in window.first.items():
-        if name.startswith("gradient_norm") and before and (now := window.usual(name)) < FEW * before:
+    for name, (before, _) in window.first.items():
+        if name.startswith(GRADIENT) and before and (now := window.usual(name)) < FEW * before:
             return f"{name} has fallen from {before:.3g} to {now:.3g}"
     return ""
 
 
 def _too_strong(window: Window) -> str:
-    if not window.all_below("discriminator_slope", SURE):
+    if not window.low("discriminator_slope", SURE):
         return ""
-    return "it tells every generated image from the real ones with certainty, and learns nothing more"
+    return "it tells generated images from real ones with certainty, and has nothing left to learn"
 
 
 def _collapses(window: Window) -> str:
-    if not window.all_below("diversity", ALIKE):
+    if not window.low("diversity", ALIKE):
         return ""
     return (
-        f"generated images are {window.usual('diversity'):.2g} times as far from each other as real ones, so most are "
-        "copies of few"
+        f"generated images are {window.usual('diversity'):.2g} times as far from each other as real ones: near copies"
     )
+
+
+def _swings(window: Window) -> str:
+    for name, (_, before) in window.first.items():
+        if "/" in name and (now := window.swing(name)) > WIDER * max(before, 1.0):
+            return f"{name} goes up and down by {now:.3g} from row to row, and by {before:.3g} at first"
+    return ""
+
+
+def _explodes(window: Window) -> str:
+    for name, (before, _) in window.first.items():
+        limit = MANY * (max(before, 1.0) if "/" in name else before if name.startswith(GRADIENT) else math.inf)
+        if (now := window.usual(name)) > limit:
+            return f"{name} has grown from {before:.3g} to {now:.3g}"
+    return ""
 
 
 KINDS = (
@@ -190,6 +205,11 @@ KINDS = (
         _collapses,
         "a larger --set gen.z_dim where it is small, a smaller --set players.generator.lr, --penalty r1, "
         "a discriminator that sees the batch as one (minibatch options of: ganzoo list discriminators)",
+    ),
+    Kind(
+        "no convergence",
+        _swings,
+        "--penalty r1 or gradient_penalty, a smaller --set optimizer.lr, --set optimizer.beta1=0, a larger --set ema",
     ),
     Kind("divergence", _explodes, "a smaller --set optimizer.lr, --penalty r1 or gradient_penalty, --precision fp32"),
 )
