@@ -35,7 +35,8 @@ ALIKE = 0.1
 WIDER = 10.0
 """How many times wider than at first, and than a logit's unit, a term swings when the players do not settle."""
 FEW, MANY = 1e-3, 1e3
-"""Times its first size that a gradient has fallen to when it vanishes, and grown to when it explodes."""
+"""Times its first size that a gradient has fallen to when it vanishes, and that it, or a term, has grown to when
+training diverges."""
 
 
 # --- signs ------------------------------------------------------------------------------------------------------------
@@ -102,14 +103,19 @@ class Trouble:
 
 
 class Window:
-    """The last rows of a run, as many as it takes to say something; and usual size and the swing of values in the first ones."""
+    """The last rows of a run, as many as it takes to say something; the first row; and what the first such rows had.
+
+    first: the usual size of each value, and its swing.
+    """
 
     def __init__(self) -> None:
         self.rows: deque[tuple[int, Row]] = deque()
+        self.start: Row = {}
         self.first: dict[str, tuple[float, float]] = {}
 
     def add(self, step: int, row: Row) -> bool:
         """Add a row. Returns whether there are rows enough."""
+        self.start = self.start or row
         self.rows.append((step, row))
         while len(self.rows) > READINGS and step - self.rows[1][0] >= STEPS:
             self.rows.popleft()
@@ -122,9 +128,9 @@ class Window:
         """Return the values of a name, oldest first."""
         return [row[name] for _, row in self.rows if name in row]
 
-    def usual(self, name: str) -> float:
-        """Return the median size of the values of a name."""
-        return median(map(abs, self.of(name) or [0.0]))
+    def usual(self, name: str, rows: int = 0) -> float:
+        """Return the median size of the values of a name, of all rows or of the last few."""
+        return median(map(abs, self.of(name)[-rows:] or [0.0]))
 
     def swing(self, name: str) -> float:
         """Return how far the values of a name go back and forth from row to row: nothing for those that only rise."""
@@ -180,9 +186,10 @@ def _swings(window: Window) -> str:
 
 
 def _explodes(window: Window) -> str:
-    for name, (before, _) in window.first.items():
-        limit = MANY * (max(before, 1.0) if "/" in name else before if name.startswith(GRADIENT) else math.inf)
-        if (now := window.usual(name)) > limit:
+    sizes = {name: max(abs(value), 1.0) for name, value in window.start.items() if "/" in name}
+    sizes |= {name: before for name, (before, _) in window.first.items() if name.startswith(GRADIENT)}
+    for name, before in sizes.items():
+        if before and (now := window.usual(name, READINGS)) > MANY * before:
             return f"{name} has grown from {before:.3g} to {now:.3g}"
     return ""
 
