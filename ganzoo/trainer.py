@@ -298,7 +298,7 @@ class Trainer:
         if (judge := self.experiment.judge) and self.run:
             self._check()
             score, best = judge(), self.run.best()
-            self.log(dict([next(iter(score.values.items()))]))
+            self.log({n: v for n, v in list(score.values.items())[:1] if math.isfinite(v)})
             if judge.better(score, Score.of(best["best"]) if best else None):
                 self._write_model(BEST, best=score.to_dict())
         return errors["error"] if errors else None

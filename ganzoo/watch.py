@@ -32,8 +32,11 @@ SURE = 0.02
 where a probability comes within 1 % of certainty."""
 ALIKE = 0.1
 """Diversity below which generated images are copies of each other."""
-WIDER = 10.0
-"""How many times wider than at first, and than a logit's unit, a term swings when the players do not settle."""
+WIDE, TURNS = 10.0, 0.25
+"""How far realness, and the part of images that the discriminator gets right, go up and down from row to row when the
+players do not settle. Realness has the unit of logits; a part that goes from 0 to 1 and back goes by 0.5 each way."""
+FAR = 1e3
+"""Realness that no discriminator means: a certain one says 5 or 10, and one without bounds drifts to 100."""
 FEW, MANY = 1e-3, 1e3
 """Times its first size that a gradient has fallen to when it vanishes, and that it, or a term, has grown to when
 training diverges."""
@@ -48,7 +51,8 @@ GRADIENT = "gradient_norm_"
 def signs(step: Step) -> dict[str, Tensor]:
     """Return what a step shows of the game between the players, scalars on its device, where it has seen both sides.
 
-    separation: how often a real image seems more real than a generated one, in [0, 1]; 0.5 is a guess.
+    realness: mean of what the discriminator says of both. separation: how often a real image seems more real than a
+    generated one, in [0, 1]; 0.5 is a guess.
     discriminator_slope, generator_slope: mean slope of their losses in the realness of the images, relative to where it
     is 0 for all: how much is left to learn for the one, and how much the other hears.
     diversity: mean distance of a generated image to the nearest other one of its batch, relative to that of real ones.
@@ -56,6 +60,7 @@ def signs(step: Step) -> dict[str, Tensor]:
     real, fake = step.seen("real"), step.seen("fake")
     found: dict[str, Tensor] = {}
     if real and fake:
+        found["realness"] = (real.adv.detach().mean() + fake.adv.detach().mean()) / 2
         ahead = real.adv.detach()[:, None] - fake.adv.detach()
         found["separation"] = (ahead.sign().mean() + 1) / 2
         found["discriminator_slope"] = slope(step.discriminator_loss, real, fake)
@@ -103,15 +108,12 @@ class Trouble:
 
 
 class Window:
-    """The last rows of a run, as many as it takes to say something; the first row; and what the first such rows had.
-
-    first: the usual size of each value, and its swing.
-    """
+    """The last rows of a run, as many as it takes to say something; its first row; and usual sizes in those first."""
 
     def __init__(self) -> None:
         self.rows: deque[tuple[int, Row]] = deque()
         self.start: Row = {}
-        self.first: dict[str, tuple[float, float]] = {}
+        self.first: dict[str, float] = {}
 
     def add(self, step: int, row: Row) -> bool:
         """Add a row. Returns whether there are rows enough."""
@@ -121,7 +123,7 @@ class Window:
             self.rows.popleft()
         enough = len(self.rows) >= READINGS and step - self.rows[0][0] >= STEPS
         if enough and not self.first:
-            self.first = {name: (self.usual(name), self.swing(name)) for name in row}
+            self.first = {name: self.usual(name) for name in row}
         return enough
 
     def of(self, name: str) -> list[float]:
@@ -133,7 +135,7 @@ class Window:
         return median(map(abs, self.of(name)[-rows:] or [0.0]))
 
     def swing(self, name: str) -> float:
-        """Return how far the values of a name go back and forth from row to row: nothing for those that only rise."""
+        """Return how far the values of a name go up, or down if that is less, from row to row on average."""
         values = self.of(name)
         steps = [b - a for a, b in itertools.pairwise(values)]
         return min(sum(s for s in steps if s > 0), -sum(s for s in steps if s < 0)) / max(len(steps), 1)
@@ -158,7 +160,7 @@ def _vanishes(window: Window) -> str:
             f"the discriminator is so sure that the generator hears {100 * window.usual('generator_slope'):.1g} % of "
             "what an undecided one would tell it"
         )
-    for name, (before, _) in window.first.items():
+    for name, before in window.first.items():
         if name.startswith(GRADIENT) and before and (now := window.usual(name)) < FEW * before:
             return f"{name} has fallen from {before:.3g} to {now:.3g}"
     return ""
@@ -179,18 +181,23 @@ def _collapses(window: Window) -> str:
 
 
 def _swings(window: Window) -> str:
-    for name, (_, before) in window.first.items():
-        if "/" in name and (now := window.swing(name)) > WIDER * max(before, 1.0):
-            return f"{name} goes up and down by {now:.3g} from row to row, and by {before:.3g} at first"
+    if (by := window.swing("realness")) > WIDE:
+        return f"what the discriminator says of images goes up and down by {by:.3g} from row to row"
+    if (by := window.swing("separation")) > TURNS:
+        return (
+            f"the part that the discriminator gets right goes up and down by {by:.2g}: the players overtake each other"
+        )
     return ""
 
 
 def _explodes(window: Window) -> str:
     sizes = {name: max(abs(value), 1.0) for name, value in window.start.items() if "/" in name}
-    sizes |= {name: before for name, (before, _) in window.first.items() if name.startswith(GRADIENT)}
+    sizes |= {name: before for name, before in window.first.items() if name.startswith(GRADIENT)}
     for name, before in sizes.items():
         if before and (now := window.usual(name, READINGS)) > MANY * before:
             return f"{name} has grown from {before:.3g} to {now:.3g}"
+    if (now := window.usual("realness", READINGS)) > FAR:
+        return f"what the discriminator says of images has grown to {now:.3g}"
     return ""
 
 

@@ -27,6 +27,7 @@ HEALTHY = {
     "discriminator/adversarial": 1.0,
     "generator/adversarial": 0.9,
     "separation": 0.9,
+    "realness": 3.0,
     "discriminator_slope": 0.6,
     "generator_slope": 1.1,
     "diversity": 0.7,
@@ -54,6 +55,7 @@ def then(number: int = 8, **changed: float) -> list[dict[str, float]]:
         ({"diversity": 0.05}, "mode collapse"),
         ({"discriminator/adversarial": -4e3}, "divergence"),
         ({"gradient_norm_discriminator": 6e3}, "divergence"),
+        ({"realness": 2e3}, "divergence"),
     ],
 )
 def test_each_sign_is_spoken_of_once(changed: dict[str, float], name: str) -> None:
@@ -62,10 +64,11 @@ def test_each_sign_is_spoken_of_once(changed: dict[str, float], name: str) -> No
     assert names([*then(8, **changed), *then(8, **changed)]) == [name, name]
 
 
-def test_terms_that_do_not_settle() -> None:
-    wide = [{**HEALTHY, "generator/adversarial": 20.0 * (-1) ** i} for i in range(8)]
-    assert names([HEALTHY] * 8 + wide) == ["no convergence"]
-    rising = [{**HEALTHY, "generator/adversarial": 20.0 * i} for i in range(8)]
+@pytest.mark.parametrize(("name", "low", "high"), [("realness", -30.0, 20.0), ("separation", 0.1, 1.0)])
+def test_players_that_do_not_settle(name: str, low: float, high: float) -> None:
+    turns = [{**HEALTHY, name: (low, high)[i % 2]} for i in range(8)]
+    assert names([HEALTHY] * 8 + turns) == ["no convergence"]
+    rising = [{**HEALTHY, name: low + (high - low) * i / 8} for i in range(8)]
     assert names([HEALTHY] * 8 + rising) == []
 
 
@@ -140,7 +143,10 @@ def test_signs_do_not_change_the_run() -> None:
 
 
 def test_signs_of_strategies_that_see_less() -> None:
-    for values, expected in (({"ssl": "supervised"}, set()), ({"ssl": "none"}, {"separation", "diversity"})):
+    for values, expected in (
+        ({"ssl": "supervised"}, set()),
+        ({"ssl": "none"}, {"realness", "separation", "diversity"}),
+    ):
         experiment = assemble(configure(values={**SMALL, **values}))
         step = experiment.step(experiment.players[0], 0, 0)
         experiment.players[0].terms(step)
@@ -161,7 +167,10 @@ FAILING = {**SMALL, "ssl": "none", "steps": 270, "log_every": 10}
     [
         ({"loss": "minimax", "players.discriminator.lr": 4e-3}, "vanishing generator gradient"),
         ({"gen.z_dim": 1}, "mode collapse"),
-        ({"loss": "wasserstein", "optimizer.lr": 0.02}, "divergence"),  # 100 times the default
+        (
+            {"loss": "wasserstein", "optimizer.lr": 0.02, "players.discriminator.moves": 4},
+            "divergence",
+        ),  # 100 × default
         ({}, ""),
     ],
 )
