@@ -97,6 +97,7 @@ class Trainer:
         self.seconds = 0.0
         self.watch = Watch()
         self._signs: dict[str, Tensor] = {}
+        self._untold: list[Trouble] = []
         self._stop = False
 
     def _moving(self, player: Player) -> Moving:
@@ -222,11 +223,12 @@ class Trainer:
 
     def _tell(self, row: dict[str, float], rate: float, report: Callable[[Progress], None]) -> None:
         """Log a row at so many steps a second, and report how far the run is and what begins to go wrong."""
-        troubles = self.watch(self.step, row)
-        self._note(*troubles)
-        troubles += self.log({**row, "images_per_second": round(rate * self.config.batch, 1)})
+        new = self.watch(self.step, row)
+        self._note(*new)
+        self.log({**row, "images_per_second": round(rate * self.config.batch, 1)})
+        told, self._untold = [*self._untold, *new], []
         terms, left = {n: v for n, v in row.items() if "/" in n}, (self.config.steps - self.step) / rate
-        report(Progress(self.step, self.config.steps, terms, rate * self.config.batch, left, self.error, troubles))
+        report(Progress(self.step, self.config.steps, terms, rate * self.config.batch, left, self.error, told))
 
     def _logged(self, step: int) -> bool:
         """Whether a row of metrics is written after so many steps."""
@@ -279,9 +281,10 @@ class Trainer:
 
     # --- what is kept ---------------------------------------------------------------------------------------------
 
-    def log(self, row: dict[str, float]) -> list[Trouble]:
-        """Write a row of metrics. Returns what could not be told of it elsewhere."""
-        return self.run.log(self.step, row) if self.run and self.backend.main else []
+    def log(self, row: dict[str, float]) -> None:
+        """Write a row of metrics."""
+        if self.run and self.backend.main:
+            self._untold += self.run.log(self.step, row)
 
     def evaluate(self) -> float | None:
         """Measure the held-out error of the averaged networks, in [0, 1]; None where there is nothing to measure.
