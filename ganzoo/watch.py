@@ -147,9 +147,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of trouble: what shows it in the last rows, in words or as an empty text, and what to try."""
+    """A kind of trouble: its sign, a function that says how the last rows show it or an empty text, and what to try."""
 
     name: str
+    sign: str
     shows: Callable[[Window], str]
     remedy: str
 
@@ -204,28 +205,38 @@ def _explodes(window: Window) -> str:
 KINDS = (
     Kind(
         "vanishing generator gradient",
+        f"`generator_slope` below {SURE}, or a `{GRADIENT}…` below {FEW:g} of what it was at first",
         _vanishes,
-        "--loss nonsaturating or --loss hinge where it is minimax; a weaker discriminator: a smaller "
+        "--loss nonsaturating or --loss hinge in place of minimax; a weaker discriminator: a smaller "
         "--set players.discriminator.lr, fewer players.discriminator.moves, --penalty r1, --augment instance-noise",
     ),
     Kind(
         "discriminator too strong",
+        f"`discriminator_slope` below {SURE}",
         _too_strong,
         "a smaller --set players.discriminator.lr, fewer players.discriminator.moves, --penalty r1, "
         "--augment instance-noise or, with few images, --augment ada",
     ),
     Kind(
         "mode collapse",
+        f"`diversity` below {ALIKE}",
         _collapses,
         "a larger --set gen.z_dim where it is small, a smaller --set players.generator.lr, --penalty r1, "
-        "a discriminator that sees the batch as one (minibatch options of: ganzoo list discriminators)",
+        "a discriminator that compares the images of a batch, as --set disc.minibatch=16",
     ),
     Kind(
         "no convergence",
+        f"`realness` goes up and down by more than {WIDE:g} from row to row, or `separation` by more than {TURNS}",
         _swings,
         "--penalty r1 or gradient_penalty, a smaller --set optimizer.lr, --set optimizer.beta1=0, a larger --set ema",
     ),
-    Kind("divergence", _explodes, "a smaller --set optimizer.lr, --penalty r1 or gradient_penalty, --precision fp32"),
+    Kind(
+        "divergence",
+        f"`realness` beyond {FAR:g}, a term or a `{GRADIENT}…` of more than {MANY:g} times its first size; and, at once, "
+        "a term or weight that is not a number, which ends the run",
+        _explodes,
+        "a smaller --set optimizer.lr, --penalty r1 or gradient_penalty, --precision fp32",
+    ),
 )
 DIVERGED = KINDS[-1]
 
