@@ -232,8 +232,8 @@ KINDS = (
     ),
     Kind(
         "divergence",
-        f"`realness` beyond {FAR:g}, a term or a `{GRADIENT}…` of more than {MANY:g} times its first size; and, at once, "
-        "a term or weight that is not a number, which ends the run",
+        f"`realness` beyond {FAR:g}, a term or a `{GRADIENT}…` of more than {MANY:g} times its first size; and, at "
+        "once, a term or weight that is not a number, which ends the run",
         _explodes,
         "a smaller --set optimizer.lr, --penalty r1 or gradient_penalty, --precision fp32",
     ),
