@@ -32,11 +32,13 @@ from ganzoo.config import Config, DataConfig, Optimizer
 from ganzoo.hookspecs import KINDS
 from ganzoo.options import options_of
 from ganzoo.registry import HOME, Registered, installed
+from ganzoo.watch import KINDS as TROUBLES
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.name for path in (ROOT / "plugins").glob("ganzoo-*"))  # documented besides ganzoo itself
 MARKER = re.compile(r"^<!-- generated: ([\w-]+)((?: [\w/.-]+)*) -->$", re.MULTILINE)
 FILE = re.compile(r"^<!-- file: ([\w./-]+)((?: [\w.]+)*) -->$", re.MULTILINE)
+SETTING = re.compile(r"(--set \S+?|--[a-z]+ [a-z0-9-]+|players\.[\w.]+)(?=[,;]? |[,;]?$)")
 OBJECT = re.compile(r"`(ganzoo\.[\w.]+)`")
 WIDE = 1000
 
@@ -257,9 +259,17 @@ def values(schema: dict[str, Any]) -> str:
     if reference := schema.get("$ref"):
         return "[component](components.md)" if reference.endswith("Part") else "see below"
     words = {"integer": "integer", "number": "number", "string": "text", "boolean": "true, false", "object": "mapping"}
+    words |= {"array": "list"}
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
     bounds = ", ".join(f"{sign} {schema[limit]:g}" for limit, sign in limits.items() if limit in schema)
     return f"{words.get(schema.get('type', ''), '')} {bounds}".strip()
+
+
+def troubles() -> str:
+    """Return a table of what a run that goes wrong is told."""
+    return table(
+        ["trouble", "its sign", "what to try"], [[k.name, k.sign, SETTING.sub(r"`\1`", k.remedy)] for k in TROUBLES]
+    )
 
 
 # --- Python -----------------------------------------------------------------------------------------------------------
@@ -278,5 +288,6 @@ PIECES: dict[str, Callable[..., str]] = {
     "contracts": contracts,
     "options": options,
     "strategies": strategies,
+    "troubles": troubles,
     "public-names": public_names,
 }

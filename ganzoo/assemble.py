@@ -21,11 +21,13 @@ from ganzoo.data import Batches, Dataset, Draw, Split, open_source, prepare_data
 from ganzoo.data.batches import seed_of
 from ganzoo.data.prepare import look
 from ganzoo.errors import GanzooError, Incompatible
+from ganzoo.metrics.judge import Judge
 from ganzoo.model import GAN
 from ganzoo.pictures import from_uint8
 from ganzoo.recipes import choose_size
 from ganzoo.registry import Registry, installed
 from ganzoo.step import Step, latent
+from ganzoo.trackers import check_trackers
 
 INITIALISED_FROM = 500
 
@@ -34,7 +36,8 @@ INITIALISED_FROM = 500
 class Experiment:
     """Everything that a run moves: the parts of a configuration as objects, on their device.
 
-    parts: augmentation and penalties that learn from the run; checkpoints keep their buffers.
+    parts: augmentation and penalties that learn from the run; checkpoints keep their buffers. judge: what says which
+    weights are the best, if anything does.
     """
 
     config: Config
@@ -47,6 +50,7 @@ class Experiment:
     augment: Augment | None
     parts: nn.ModuleDict
     batches: Batches
+    judge: Judge | None = None
 
     def step(self, player: Player, draw: int, iteration: int, networks: Networks | None = None) -> Step:
         """Return what a player sees when it moves: draw number `draw` of its batches."""
@@ -78,6 +82,7 @@ def assemble(
     Raises BadDevice, BadData, BadOption, UnknownComponent or Incompatible, each with what mends it.
     """
     registry = registry or installed()
+    check_trackers(config.trackers)
     backend = make_backend(config.device, config.precision)
     source = open_source(config.data, registry)
     channels, native = look(source, config.data.skip_corrupt)
@@ -130,6 +135,10 @@ def assemble(
     gan.facts = {"split": data.split.hash, "run": public(config.to_dict()), "data": facts_of(data, config), **started}
     experiment = Experiment(config, backend, data, gan, gan.copy(), players, loss, augment, learning, batches)
     rehearse(experiment)
+    if config.best:
+        experiment.judge = Judge(config, config.best, experiment.averaged, data, registry)
+        if backend.main and not begun:
+            experiment.judge()
     return experiment
 
 

@@ -25,6 +25,10 @@ def _path(value: Any) -> Any:
     return str(value) if isinstance(value, PathLike) else value
 
 
+def _names(value: Any) -> Any:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
 class Part(BaseModel):
     """A component and its options, written `name` or `{name: dcgan, width: 64}`."""
 
@@ -139,11 +143,24 @@ class Config(Strict):
     seed: Natural = Field(0, description="of weights, latents and batches")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the networks' arithmetic")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
-    evaluate_every: Count | None = Field(None, description="steps between held-out errors; default: a tenth of the run")
+    best: Part | None = Field(
+        None,
+        description="metric by whose score, against training images, the best weights are kept beside the last",
+    )
+    features: Part | None = Field(None, description="extractor that `best` judges with; default: as `ganzoo evaluate`")
+    best_images: Annotated[int, Field(ge=2, strict=True)] = Field(
+        2000, description="generated images that `best` judges, and the most training images it compares them with"
+    )
+    evaluate_every: Count | None = Field(
+        None, description="steps between held-out errors, and scores of `best`; default: a tenth of the run"
+    )
     sample_every: Count | None = Field(None, description="steps between sample grids; default: a tenth of the run")
     checkpoint_every: Count | None = Field(None, description="steps between checkpoints; default: a tenth of the run")
     log_every: Count = Field(50, description="steps between rows of metrics")
     keep_checkpoints: Count = Field(2, description="newest checkpoints kept")
+    trackers: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        (), description="where metrics also go, by accelerate's names, as `wandb,mlflow`; TensorBoard's events always"
+    )
 
     @field_serializer("penalties", "players")
     def _plain(self, value: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +183,12 @@ class Config(Strict):
                 self.optimizer_of(name)
             except ValidationError as error:
                 raise BadConfig(_sentence(Optimizer, error, f"players.{name}.")) from error
+        return self
+
+    @model_validator(mode="after")
+    def _features_are_for_best(self) -> Config:
+        if self.features and not self.best:
+            raise BadConfig("configuration key 'features' is what `best` judges with, and that is not said: --best fid")
         return self
 
     def optimizer_of(self, player: str) -> Optimizer:

@@ -14,7 +14,12 @@ from ganzoo.errors import BadConfig
 from ganzoo.registry import Registry, installed
 
 SHORT = {"gen": "generator", "disc": "discriminator"}
-PARTS = {"generator": "generator", "discriminator": "discriminator", "loss": "loss", "ssl": "ssl", "augment": "augment"}
+PARTS = {
+    **{kind: kind for kind in ("generator", "discriminator", "loss", "ssl", "augment")},
+    "best": "metric",
+    "features": "extractor",
+}
+"""Configuration keys that name a component, and its kind."""
 DEFAULT = "default"
 SPLITS = ("labels", "split_seed", "test_fraction", "test_seed")
 AUTO_SIZE = 64

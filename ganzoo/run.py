@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import torch
 
+from ganzoo.component import describe
 from ganzoo.config import FILE as CONFIG
 from ganzoo.config import Config, differences
 from ganzoo.data import SPLIT, Dataset, Split
 from ganzoo.errors import CannotWrite, CorruptFile, RunMismatch
 from ganzoo.registry import Registry
 from ganzoo.storage import read_json, recover_folder, to_json, verify, with_manifest, write_file, write_folder, writing
+from ganzoo.trackers import ALWAYS, start_trackers
+from ganzoo.watch import Trouble
 
 try:
     import fcntl
@@ -25,10 +29,13 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
+    from accelerate.tracking import GeneralTracker
     from torch.utils.tensorboard.writer import SummaryWriter
 
 STATE_FILES = ("weights.safetensors", "averaged.safetensors", "optimizers.safetensors", "state.json")
-METRICS, ENVIRONMENT = "metrics.jsonl", "environment.json"
+METRICS, TROUBLES, ENVIRONMENT = "metrics.jsonl", "troubles.jsonl", "environment.json"
+MODEL, BEST = "model", "best"
+"""The model folders of a run: of its last step, and of the step with the best score."""
 
 
 class Run:
@@ -36,12 +43,15 @@ class Run:
 
     config.json: the configuration. split.safetensors: which labels were seen, with their hash. environment.json:
     versions of the library and of every component's package, and the machine. metrics.jsonl: a row every few steps.
-    samples/: grids of the same latents. checkpoints/: states to continue from. model/: the averaged networks.
+    troubles.jsonl: what went wrong, in words, if anything did. samples/: grids of the same latents. checkpoints/:
+    states to continue from. model/: the averaged networks. best/: those of the step with the best score, where one is
+    asked for.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._board: SummaryWriter | None = None
+        self._trackers: dict[str, GeneralTracker] = {}
         self._lock: IO[bytes] | None = None
 
     @classmethod
@@ -57,11 +67,12 @@ class Run:
                     "Continue it as it was, or choose another folder with --out"
                 )
             run.locked()
-            recover_folder(path / "model")
+            recover_folder(path / MODEL)
+            recover_folder(path / BEST)
             with writing(path):
                 (path / "samples").mkdir(exist_ok=True)
                 (path / "checkpoints").mkdir(exist_ok=True)
-            if (path / "model").exists() and not run.checkpoints():
+            if (path / MODEL).exists() and not run.checkpoints():
                 raise RunMismatch(f"{path} has a model but no checkpoint to go on from; choose another folder")
             return run
         begun = {"samples", "checkpoints", ENVIRONMENT}  # a start that was cut short
@@ -137,14 +148,21 @@ class Run:
         return found[-1]
 
     def truncate_metrics(self, step: int) -> None:
-        """Drop rows after `step`: those steps will be taken again."""
-        path = self.path / METRICS
-        if path.is_file():
-            rows = [line for line in path.read_text(errors="replace").splitlines() if _step_of(line) <= step]
-            write_file(path, "".join(f"{row}\n" for row in rows).encode())
+        """Drop rows after `step`, of metrics and of troubles: those steps will be taken again."""
+        for path in (self.path / METRICS, self.path / TROUBLES):
+            if path.is_file():
+                rows = [line for line in path.read_text(errors="replace").splitlines() if _step_of(line) <= step]
+                write_file(path, "".join(f"{row}\n" for row in rows).encode())
 
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a row of metrics, and the same to TensorBoard's events."""
+    def track(self, names: Sequence[str], settings: Mapping[str, Any]) -> None:
+        """Tell trackers what will be logged, and of which run. Raises BadConfig when one does not start."""
+        self._trackers = start_trackers([n for n in names if n != ALWAYS], self.path, settings)
+
+    def log(self, step: int, values: Mapping[str, float]) -> list[Trouble]:
+        """Append a row of metrics, and the same to TensorBoard's events and to trackers.
+
+        Returns which of these failed; they are told no more.
+        """
         with writing(self.path / METRICS), (self.path / METRICS).open("a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
         if self._board is None:
@@ -153,12 +171,36 @@ class Run:
             self._board = SummaryWriter(str(self.path), purge_step=step)
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
+        lost = []
+        for name, tracker in list(self._trackers.items()):
+            try:
+                tracker.log(dict(values), step=step)
+            except Exception as error:  # whatever its client raises; a run does not end for it
+                del self._trackers[name]
+                said = f"it failed ({describe(error)}), and is told nothing more of this run"
+                lost.append(Trouble(step, f"tracker {name}", said, f"{self.path / METRICS}, which has every row"))
+        self.note(*lost)
+        return lost
+
+    def note(self, *troubles: Trouble) -> None:
+        """Append what goes wrong."""
+        if troubles:
+            with writing(self.path / TROUBLES), (self.path / TROUBLES).open("a") as file:
+                file.writelines(json.dumps(trouble.to_dict()) + "\n" for trouble in troubles)
+
+    def troubles(self) -> list[dict[str, Any]]:
+        """Return what went wrong: `step`, `name`, `said` and `remedy` of each."""
+        return _rows(self.path / TROUBLES)
 
     def close(self) -> None:
         """Write out what TensorBoard's writer still holds, and let others into the folder."""
         if self._board:
             self._board.close()
             self._board = None
+        for tracker in self._trackers.values():
+            with suppress(Exception):  # what it was told is in the folder too
+                tracker.finish()
+        self._trackers = {}
         if self._lock:
             fcntl.flock(self._lock, fcntl.LOCK_UN)  # else a forked worker would keep it
             self._lock.close()
@@ -166,8 +208,12 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the rows of metrics."""
-        path = self.path / METRICS
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        return _rows(self.path / METRICS)
+
+    def best(self) -> dict[str, Any] | None:
+        """Return what the model folder of the best step says of itself, or None where there is none."""
+        path = self.path / BEST / CONFIG
+        return read_json(path) if path.is_file() else None
 
     def environment(self) -> dict[str, Any]:
         """Return versions and machine, as they were when the run began."""
@@ -212,6 +258,10 @@ def environment(config: Config, registry: Registry) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": {"system": platform.system(), "processor": platform.machine(), "threads": torch.get_num_threads()},
     }
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
 def _step_of(line: str) -> float:

@@ -46,6 +46,7 @@ class Step:
         self.batch, self.networks, self.averaged, self.moving = batch, networks, averaged, moving
         self.loss, self.augment, self.shape, self.size, self.real_view = loss, augment, shape, size, real_view
         self.iteration, self.progress, self.device, self.world = iteration, progress, device, world
+        self._raw: dict[str, Tensor] = {}
         self._images: dict[str, Tensor] = {}
         self._seen: dict[tuple[str, str, bool], DiscOutput] = {}
         self._z: Tensor | None = None
@@ -86,8 +87,13 @@ class Step:
         """Return the images called `labelled`, `real`, `fake` or as a view, as the discriminator sees them."""
         name = self._real(name)
         if name not in self._images:
-            self._images[name] = self.raw(name) if self.augment is None else self.augment(self.raw(name), name, self)
+            raw = self._raw[name] = self.raw(name)
+            self._images[name] = raw if self.augment is None else self.augment(raw, name, self)
         return self._images[name]
+
+    def shown(self, name: str) -> Tensor | None:
+        """Return the images of a name as they were before that augmentation, if they have been asked for."""
+        return self._raw.get(self._real(name))
 
     def raw(self, name: str) -> Tensor:
         """Return those images before the augmentation of the discriminator's input."""
@@ -130,6 +136,11 @@ class Step:
                 said = _pass(critic, images, classes, running=trains and set(group) <= set(REAL))
             self._seen |= {keys[n]: out for n, out in zip(group, said, strict=True)}
         return tuple(self._seen[keys[n]] for n in names)
+
+    def seen(self, name: str) -> DiscOutput | None:
+        """Return what the discriminator has said of images by name, if it has been asked."""
+        keys = (("discriminator", self._real(name), learns) for learns in (True, False))
+        return next((self._seen[key] for key in keys if key in self._seen), None)
 
     def judge(
         self, *images: Tensor, classes: Sequence[Tensor | None] | None = None, by: str = "discriminator"

@@ -10,11 +10,12 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,18 +28,22 @@ from ganzoo.contracts import Player
 from ganzoo.data.batches import seed_of
 from ganzoo.errors import CorruptFile, Diverged, Interrupted
 from ganzoo.format import CURVE
+from ganzoo.metrics import Score
+from ganzoo.metrics.held_out import held_out_errors
+from ganzoo.optimizers import follow_schedule, load_optimizers, make_adam, optimizer_state
 from ganzoo.pictures import grid, png
-from ganzoo.run import Run
+from ganzoo.run import BEST, MODEL, Run
+from ganzoo.step import Step
 from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json
+from ganzoo.watch import DIVERGED, Trouble, Watch, signs
 
 GRID = 64
 STATE = {"step", "error", "error_step", "optimizers", "scaler"}
-REMEDY = "The last checkpoint is kept; try a smaller --set optimizer.lr, --precision fp32 or a --penalty"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: what the last rows of metrics say."""
+    """How far a run is: what the last rows of metrics say, and what has begun to go wrong since the ones before."""
 
     step: int
     steps: int
@@ -46,6 +51,7 @@ class Progress:
     images_per_second: float
     seconds_left: float
     error: float | None
+    troubles: Sequence[Trouble] = ()
 
 
 @dataclass
@@ -57,12 +63,6 @@ class Moving:
     parameters: list[nn.Parameter]
     optimizer: Any
     log: dict[str, Tensor] = field(default_factory=dict)
-
-
-def schedule(kind: str, progress: float, hold: float, until: float = 1.0) -> float:
-    """Return how much is left of what a schedule lowers, at `progress` in [0, 1): 1 up to `hold`, 0 from `until` on."""
-    t = min(max(0.0, progress - hold) / (until - hold), 1.0)
-    return {"constant": 1.0, "linear": 1 - t, "cosine": 0.5 * (1 + math.cos(math.pi * t))}[kind]
 
 
 def averaging_weight(decay: float, step: int) -> float:
@@ -85,6 +85,7 @@ class Trainer:
         self.gan, self.averaged = experiment.gan, experiment.averaged
         self.decay = self.config.ema if self.config.ema is not None else max(0.0, 1 - 10 / self.config.steps)
         self.moving = [self._moving(player) for player in experiment.players]
+        self._optimizers = {m.player.name: m.optimizer for m in self.moving}
         live, kept = self.gan.networks.values(), self.averaged.networks.values()
         self._weights: list[list[Tensor]] = [[p for n in side for p in n.parameters()] for side in (kept, live)]
         self._state = [[b for n in side for b in n.buffers()] for side in (kept, live)]
@@ -94,20 +95,16 @@ class Trainer:
         self.error: float | None = None
         self.error_step = 0
         self.seconds = 0.0
+        self.watch = Watch()
+        self._signs: dict[str, Tensor] = {}
+        self._untold: list[Trouble] = []
         self._stop = False
 
     def _moving(self, player: Player) -> Moving:
         settings = self.config.optimizer_of(player.name)
         networks = [self.gan.networks[name] for name in player.networks]
         own = [p for n in networks for p in n.parameters() if p.requires_grad]
-        adam = torch.optim.AdamW(
-            own,
-            settings.lr,
-            (settings.beta1, settings.beta2),
-            settings.eps,
-            weight_decay=settings.weight_decay,
-            fused=self.backend.device.type in ("cpu", "cuda"),
-        )
+        adam = make_adam(settings, own)
         scales = self.backend.accelerator.scaler  # fp16 alone needs accelerate's optimizer around this one
         return Moving(player, settings, own, self.backend.accelerator.prepare_optimizer(adam) if scales else adam)
 
@@ -119,6 +116,7 @@ class Trainer:
         for network in self.gan.networks.values():
             if not network.training:
                 network.train()
+        self._signs = {}
         for moving in self.moving:
             with self._alone(moving):
                 for move in range(moving.settings.moves):
@@ -129,11 +127,7 @@ class Trainer:
 
     def _move(self, moving: Moving, number: int) -> None:
         config, settings = self.config, moving.settings
-        left = schedule(settings.schedule, self.step / config.steps, settings.hold, settings.until)
-        beta2 = settings.beta2 if settings.beta2_final is None else settings.beta2_final
-        for group in moving.optimizer.param_groups:
-            group["lr"] = settings.lr * (settings.final + left * (1 - settings.final))
-            group["betas"] = settings.beta1, beta2 + left * (settings.beta2 - beta2)
+        follow_schedule(moving.optimizer, settings, self.step / config.steps)
         moving.log = {}
         for part in range(config.accumulate):
             step = self.experiment.step(moving.player, number * config.accumulate + part, self.step)
@@ -148,10 +142,20 @@ class Trainer:
         if not gradients:
             return
         self.backend.average(gradients)
+        if self._logged(self.step + 1):
+            self._look(moving, step, gradients)
         moving.optimizer.step()
         moving.optimizer.zero_grad(set_to_none=True)
         for constrain in moving.player.after:
             constrain([self.gan.networks[name] for name in moving.player.networks])
+
+    def _look(self, moving: Moving, step: Step, gradients: list[Tensor]) -> None:
+        """Gather the signs of what goes wrong; they stay on the device."""
+        scaler = self.backend.accelerator.scaler
+        norm = nn.utils.get_total_norm(gradients) / (scaler.get_scale() if scaler else 1)
+        self._signs[f"gradient_norm_{moving.player.name}"] = norm
+        if "discriminator" in moving.player.networks:
+            self._signs |= signs(step)
 
     @contextmanager
     def _alone(self, moving: Moving) -> Iterator[None]:
@@ -178,13 +182,17 @@ class Trainer:
     def fit(self, report: Callable[[Progress], None] = lambda _: None) -> None:
         """Continue to the last step, keeping the run folder, and leave the model in it.
 
-        Raises Interrupted after SIGINT or SIGTERM, once the state is saved, and Diverged when a term is not a number.
+        Raises Interrupted after SIGINT or SIGTERM, once the state is saved, and Diverged when a term is not a number:
+        then the model is that of the last checkpoint.
         """
         try:
             self.resume()
             with self._signals():
                 self._fit(report)
                 self.save_model()
+        except Diverged:
+            self._fall_back()
+            raise
         finally:
             self.experiment.batches.close()
             if self.run:
@@ -197,17 +205,13 @@ class Trainer:
         while self.step < config.steps:
             self.iterate()
             self.seconds = before + time.monotonic() - began
-            last = self.step == config.steps
-            logs = last or self.step % config.log_every == 0
+            last, logs = self.step == config.steps, self._logged(self.step)
             if logs or self.step % config.every("checkpoint") == 0:
-                terms = self._terms()
+                row = self._terms()
             if last or self.step % config.every("evaluate") == 0:
                 self.evaluate()
             if logs:
-                rate = (self.step - since) / (time.monotonic() - began)
-                self.log({**terms, "images_per_second": round(rate * config.batch, 1)})
-                left = (config.steps - self.step) / rate
-                report(Progress(self.step, config.steps, terms, rate * config.batch, left, self.error))
+                self._tell(row, (self.step - since) / (time.monotonic() - began), report)
             if last or self.step % config.every("sample") == 0:
                 self.picture()
             if last or self.step % config.every("checkpoint") == 0:
@@ -217,15 +221,44 @@ class Trainer:
                 self.save_model()
                 raise Interrupted(f"stopped at step {self.step} of {config.steps}; saved")
 
+    def _tell(self, row: dict[str, float], rate: float, report: Callable[[Progress], None]) -> None:
+        """Log a row at so many steps a second, and report how far the run is and what begins to go wrong."""
+        new = self.watch(self.step, row)
+        self._note(*new)
+        self.log({**row, "images_per_second": round(rate * self.config.batch, 1)})
+        told, self._untold = [*self._untold, *new], []
+        terms, left = {n: v for n, v in row.items() if "/" in n}, (self.config.steps - self.step) / rate
+        report(Progress(self.step, self.config.steps, terms, rate * self.config.batch, left, self.error, told))
+
+    def _logged(self, step: int) -> bool:
+        """Whether a row of metrics is written after so many steps."""
+        return step == self.config.steps or step % self.config.log_every == 0
+
     def _stopping(self, agreed: bool) -> bool:
         """Whether to stop; several processes agree about it when they log."""
         return self._stop if self.backend.world == 1 else agreed and self.backend.agree(self._stop)
 
     def _terms(self) -> dict[str, float]:
-        terms = {f"{m.player.name}/{name}": float(value) for m in self.moving for name, value in m.log.items()}
-        if bad := [name for name, value in terms.items() if not math.isfinite(value)]:
-            raise Diverged(f"{bad[0]} is {terms[bad[0]]} at step {self.step}: training has diverged. {REMEDY}")
-        return terms
+        """Return this step's terms as `player/term`, and signs of trouble; all leave the device together.
+
+        Raises Diverged when a term is not a number.
+        """
+        found = {f"{m.player.name}/{name}": value for m in self.moving for name, value in m.log.items()} | self._signs
+        values = torch.stack([value.float() for value in found.values()]).tolist() if found else []
+        row = {name: value for name, value in zip(found, values, strict=True) if math.isfinite(value)}
+        if bad := [name for name in found if "/" in name and name not in row]:
+            raise self._diverged(bad[0])
+        return row
+
+    def _diverged(self, what: str) -> Diverged:
+        """Return the error that ends the run, and keep what it says."""
+        self._note(Trouble(self.step, DIVERGED.name, f"{what} is not a number", DIVERGED.remedy))
+        said = f"{what} is not a number at step {self.step}: training has diverged. The last checkpoint is kept"
+        return Diverged(f"{said}; in another run, try {DIVERGED.remedy}")
+
+    def _note(self, *troubles: Trouble) -> None:
+        if self.run and self.backend.main:
+            self.run.note(*troubles)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -251,33 +284,27 @@ class Trainer:
     def log(self, row: dict[str, float]) -> None:
         """Write a row of metrics."""
         if self.run and self.backend.main:
-            self.run.log(self.step, row)
+            self._untold += self.run.log(self.step, row)
 
-    @torch.no_grad()
     def evaluate(self) -> float | None:
         """Measure the held-out error of the averaged networks, in [0, 1]; None where there is nothing to measure.
 
-        In fp32, as the model folder will be used. It is logged beside that of the live networks, and decides nothing.
+        It is logged beside that of the live networks, and decides nothing. Where the configuration asks for the best
+        weights, training images judge the averaged networks, and these are kept if none before were better.
         """
-        data = self.experiment.data
-        known = data.test_labels >= 0
-        if not (self.gan.shape.classes and bool(known.any()) and self.backend.main):
+        if not self.backend.main:
             return None
-        wrong = {"error": 0, "error_raw": 0}
-        places = torch.split(torch.arange(len(data.test)), GRID * 4)
-        for network in self.gan.networks.values():
-            network.eval()
-        for place, images in zip(places, data.test.batches(iter(places)), strict=False):
-            x, truth = self.experiment.batches.see(images, "plain"), data.test_labels[place]
-            for name, side in zip(wrong, (self.averaged, self.gan), strict=True):
-                logits = side.strategy.classify(side.networks, x)
-                if logits is None:
-                    return None
-                wrong[name] += int(((logits.argmax(1).cpu() != truth) & (truth >= 0)).sum())
-        errors = {name: count / int(known.sum()) for name, count in wrong.items()}
-        self.error, self.error_step = errors["error"], self.step
-        self.log(errors)
-        return self.error
+        sides = {"error": self.averaged, "error_raw": self.gan}
+        if errors := held_out_errors(sides, self.experiment.data, self.experiment.batches):
+            self.error, self.error_step = errors["error"], self.step
+            self.log(errors)
+        if (judge := self.experiment.judge) and self.run:
+            self._check()
+            score, best = judge(), self.run.best()
+            self.log({n: v for n, v in list(score.values.items())[:1] if math.isfinite(v)})
+            if judge.better(score, Score.of(best["best"]) if best else None):
+                self._write_model(BEST, best=score.to_dict())
+        return errors["error"] if errors else None
 
     def picture(self) -> None:
         """Write a grid of samples of the averaged generator, always of the same latents."""
@@ -287,25 +314,34 @@ class Trainer:
     def save_model(self) -> None:
         """Write the model folder: the averaged networks, and the error they have."""
         if self.run and self.backend.main:
-            held_out = int((self.experiment.data.test_labels >= 0).sum())
-            error = {"error": self.error, "held_out": held_out, "weights": "averaged", "step": self.error_step}
-            facts = {
-                "step": self.step,
-                "metrics": {} if self.error is None else error,
-                "seconds": round(self.seconds),
-                "environment": self.run.environment(),
-            }
-            self.averaged.facts = {**self.gan.facts, **facts}
-            self.averaged.save(self.run.path / "model", more={CURVE: curve(self.run.metrics())})
+            self._write_model(MODEL)
         self.backend.wait()
+
+    def _write_model(self, name: str, **more: Any) -> None:
+        run = cast(Run, self.run)
+        held_out = int((self.experiment.data.test_labels >= 0).sum())
+        error = {"error": self.error, "held_out": held_out, "weights": "averaged", "step": self.error_step}
+        facts = {
+            "step": self.step,
+            "metrics": {} if self.error is None else error,
+            "seconds": round(self.seconds),
+            "environment": run.environment(),
+            **more,
+        }
+        self.averaged.facts = {**self.gan.facts, **facts}
+        self.averaged.save(run.path / name, more={CURVE: curve(run.metrics())})
+
+    def _check(self) -> None:
+        """Raise Diverged when a weight is not a number."""
+        if bad := [n for n, t in self._learnt.state_dict().items() if not bool(t.isfinite().all())]:
+            raise self._diverged(bad[0])
 
     def save(self) -> None:
         """Write a checkpoint. Raises Diverged, and writes none, when a weight is not a number."""
         if self.run and self.backend.main:
-            if bad := [n for n, t in self._learnt.state_dict().items() if not bool(t.isfinite().all())]:
-                raise Diverged(f"{bad[0]} is not a number at step {self.step}: training has diverged. {REMEDY}")
+            self._check()
             scaler = self.backend.accelerator.scaler
-            tensors, facts = self._optimizer_state()
+            tensors, facts = optimizer_state(self._optimizers)
             state = {
                 "step": self.step,
                 "error": self.error,
@@ -331,43 +367,30 @@ class Trainer:
             self.run.keep_split(self.experiment.data)
         self.backend.wait()
         if folder := self.run.latest_checkpoint():
-            state = read_json(folder / "state.json")
-            if missing := STATE - state.keys():
-                raise CorruptFile(
-                    f"{folder}/state.json lacks '{min(missing)}'; delete {folder} to go on from the one before"
-                )
-            for file, networks in (("weights", self._learnt), ("averaged", nn.ModuleDict(self.averaged.networks))):
-                tensors = read_tensors(folder / f"{file}.safetensors")
-                load_weights(networks, tensors, str(folder / f"{file}.safetensors"))
-            self._load_optimizers(read_tensors(folder / "optimizers.safetensors"), state["optimizers"])
-            if self.backend.accelerator.scaler and state["scaler"]:
-                self.backend.accelerator.scaler.load_state_dict(state["scaler"])
-            self.step, self.error, self.error_step = int(state["step"]), state["error"], int(state["error_step"])
-            self.seconds = float(state.get("seconds", 0.0))
+            self._load(folder)
         if self.backend.main:
             self.run.truncate_metrics(self.step)
+            self.run.track(self.config.trackers, self.gan.facts["run"])
+            for row in self.run.metrics():
+                self.watch(row.pop("step"), row)
 
-    def _optimizer_state(self) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
-        """Return the optimizers' state: tensors by `player/number/key`, and plain values likewise."""
-        tensors: dict[str, Tensor] = {}
-        facts: dict[str, dict[str, Any]] = {}
-        for m in self.moving:
-            for number, state in m.optimizer.state_dict()["state"].items():
-                for key, value in state.items():
-                    kept: dict[str, Any] = tensors if isinstance(value, Tensor) else facts.setdefault("plain", {})
-                    kept[f"{m.player.name}/{number}/{key}"] = value
-        return tensors, facts
+    def _load(self, folder: Path) -> None:
+        state = read_json(folder / "state.json")
+        if missing := STATE - state.keys():
+            raise CorruptFile(
+                f"{folder}/state.json lacks '{min(missing)}'; delete {folder} to go on from the one before"
+            )
+        for file, networks in (("weights", self._learnt), ("averaged", nn.ModuleDict(self.averaged.networks))):
+            tensors = read_tensors(folder / f"{file}.safetensors")
+            load_weights(networks, tensors, str(folder / f"{file}.safetensors"))
+        load_optimizers(self._optimizers, read_tensors(folder / "optimizers.safetensors"), state["optimizers"])
+        if self.backend.accelerator.scaler and state["scaler"]:
+            self.backend.accelerator.scaler.load_state_dict(state["scaler"])
+        self.step, self.error, self.error_step = int(state["step"]), state["error"], int(state["error_step"])
+        self.seconds = float(state.get("seconds", 0.0))
 
-    def _load_optimizers(self, tensors: dict[str, Tensor], facts: dict[str, dict[str, Any]]) -> None:
-        for m in self.moving:
-            state: dict[int, dict[str, Any]] = {}
-            for name, value in {**tensors, **facts.get("plain", {})}.items():
-                player, number, key = name.rsplit("/", 2)
-                if player == m.player.name:
-                    state.setdefault(int(number), {})[key] = value
-            for index, values in state.items():  # in the layout of the weights: fused kernels walk raw memory
-                like = m.parameters[index]
-                alike = {k: v for k, v in values.items() if isinstance(v, Tensor) and v.shape == like.shape}
-                values |= {k: torch.empty_like(like, requires_grad=False).copy_(v) for k, v in alike.items()}
-            groups = m.optimizer.state_dict()["param_groups"]
-            m.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    def _fall_back(self) -> None:
+        """Leave the model of the last checkpoint, if there is one."""
+        if self.run and self.backend.world == 1 and (folder := self.run.latest_checkpoint()):
+            self._load(folder)
+            self.save_model()

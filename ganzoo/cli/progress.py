@@ -103,6 +103,8 @@ class Display:
         """Show how far the run is."""
         if self.quiet:
             return
+        for trouble in progress.troubles:
+            (self._bar.console.print if self._bar else click.echo)(f"warning  {trouble}")
         terms = [
             f"{name.replace('discriminator', 'd').replace('generator', 'g')} {value:.2f}"
             for name, value in progress.terms.items()

@@ -27,6 +27,8 @@ KEYS = {
     "batch": "batch",
     "seed": "seed",
     "start": "start",
+    "best": "best",
+    "features": "features",
     "precision": "precision",
     "device": "device",
 }

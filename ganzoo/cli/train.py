@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 @click.option("--split-seed", type=int, help="Seed of which labels are kept.")
 @click.option("--split", metavar="RUN|FILE", help="Use held-out images and labels of another run, or of a split file.")
 @click.option("--from", "start", metavar="MODEL", help="Start from the weights of a run, a model folder or org/name.")
+@click.option("--best", metavar="NAME", help="Keep the best weights too, by a metric of the training images, as fid.")
+@click.option("--features", metavar="NAME", help="Extractor that --best judges with (see: ganzoo list extractors).")
 @shared
 @click.option("--out", type=click.Path(), help="Run folder; an existing one is continued. Default: a new one in runs/.")
 @click.option("--dry-run", is_flag=True, help="Show configuration, sizes and estimated time; write nothing.")
@@ -80,7 +82,7 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
         return
     folder = Path(gan.facts["run_folder"])
     pictures = sorted((folder / "samples").glob("*.png"))
-    metrics = gan.facts["metrics"]
+    metrics, best = gan.facts["metrics"], best_of(folder)
     if as_json:
         click.echo(
             json.dumps(
@@ -89,6 +91,7 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
                     "model": str(folder / "model"),
                     "step": gan.facts["step"],
                     **metrics,
+                    "best": best,
                     "picture": str(pictures[-1]) if pictures else None,
                     "report": gan.facts["report"] or None,
                     "split": gan.facts["split"],
@@ -111,7 +114,22 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
     if gan.facts["report"]:
         click.echo(f"report   {gan.facts['report']}")
     click.echo(f"model    {folder / 'model'}")
+    if best:
+        click.echo(
+            f"best     {best['model']} · {best['value']} {best['score']:.4g} at step {best['step']}, of training images"
+        )
     click.echo(f"next     {' · '.join(nexts or ['ganzoo --help'])}")
+
+
+def best_of(folder: Path) -> dict[str, Any] | None:
+    """Return where the best weights of a run are, their step, and the value that says so; None where none are kept."""
+    from ganzoo.run import BEST, Run
+
+    facts = Run(folder).best()
+    if facts is None:
+        return None
+    value, score = next(iter(facts["best"]["values"].items()))
+    return {"model": str(folder / BEST), "step": facts["step"], "value": value, "score": score}
 
 
 def _dry_run(config: Config, as_json: bool) -> None:

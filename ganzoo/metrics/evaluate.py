@@ -60,7 +60,6 @@ def evaluate(
     run = Path(model) if (Path(model) / "config.json").is_file() and (Path(model) / "model").is_dir() else None
     warnings: list[str] = []
     dataset = read(gan, data, run, registry, warnings, backend.device, skip_corrupt)
-    known = f"{dataset.train.fingerprint()} {dataset.test.fingerprint()}"
 
     @functools.cache
     def extractor() -> tuple[str, Extractor]:
@@ -72,9 +71,7 @@ def evaluate(
             if backend.main:
                 backend.wait()
 
-    evidence = Evidence(
-        gan, dataset, extractor, number, real, seed, backend, hashlib.sha256(known.encode()).hexdigest()
-    )
+    evidence = Evidence(gan, dataset, extractor, number, real, seed, backend, images_sha256(dataset))
     wanted = metrics if metrics is not None else {p.name: p.options for p in usual("metric", registry)}
     scores = {}
     for name, options in wanted.items():
@@ -96,6 +93,11 @@ def scored(name: str, options: Mapping[str, Any], evidence: Evidence, registry: 
     values = metric(evidence)
     stamp = evidence.stamp(registry.get("metric", name).qualified, options)
     return Score(values, stamp, tuple(evidence.warnings), {p: version(p) for p in ("torch", "torch-ganzoo")})
+
+
+def images_sha256(data: Dataset) -> str:
+    """Return a hash of the images of a data set, held-out ones too."""
+    return hashlib.sha256(f"{data.train.fingerprint()} {data.test.fingerprint()}".encode()).hexdigest()
 
 
 def usual(kind: str, registry: Registry) -> list[Part]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ganzoo.data import Dataset
-from ganzoo.metrics.evidence import chosen, uint8
+from ganzoo.metrics.evidence import BATCH, chosen, uint8
 from ganzoo.model import GAN
 from ganzoo.pictures import from_uint8, to_pil, to_uint8
 from ganzoo.report.pictures import Picture, picture, sheet
@@ -62,7 +62,7 @@ def confusion(gan: GAN, data: Dataset) -> Confusion | None:
     some = known[chosen(len(known), JUDGED, 0)]
     truth, names, classes = data.test_labels[some], gan.class_names, gan.shape.classes
     counts, mistakes, at = torch.zeros(classes, classes, dtype=torch.int64), list[Mistake](), 0
-    for images in uint8(data.test, some):
+    for images in uint8(data.test, torch.split(some, BATCH)):
         sure, said = gan.classify(images).max(1)
         for image, p, guess, right in zip(images, sure.tolist(), said.tolist(), truth[at:].tolist(), strict=False):
             counts[right, guess] += 1
@@ -82,7 +82,7 @@ def neighbours(gan: GAN, data: Dataset) -> Neighbours:
     places = chosen(len(data.train), SEARCHED, 0)
     points = from_uint8(to_uint8(made)).flatten(1)
     best, found = torch.full((len(made),), float("inf")), torch.zeros_like(made)
-    for images in uint8(data.train, places):
+    for images in uint8(data.train, torch.split(places, BATCH)):
         real = from_uint8(images)
         near = torch.cdist(points, real.flatten(1)).min(1)
         closer = near.values < best

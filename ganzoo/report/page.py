@@ -130,7 +130,7 @@ def facts(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, Any]:
 
 def images_of_run(gan: GAN, run: Run) -> Dataset:
     """Return the images that a run was trained on, held out as it held them out. Raises BadData."""
-    return read(gan, None, run.path, installed(), [], torch.device("cpu"))
+    return read(gan, None, run.path, installed(), [], torch.device("cpu"), skip_corrupt=False)
 
 
 def samples(run: Run, gan: GAN | None) -> list[tuple[int, Image.Image]]:

@@ -1,0 +1,62 @@
+"""Score a model while it is trained, so that its best weights can be kept. Training images judge, and no others."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+
+import torch
+
+from ganzoo.config import Config, Part
+from ganzoo.contracts import Extractor, Metric
+from ganzoo.data import Dataset
+from ganzoo.data.prepare import InMemory
+from ganzoo.errors import BadData, Incompatible
+from ganzoo.metrics.evaluate import first, images_sha256, scored, usual
+from ganzoo.metrics.evidence import Evidence
+from ganzoo.metrics.score import Score
+from ganzoo.model import GAN
+from ganzoo.registry import Registry
+
+
+class Judge:
+    """Scores one GAN again and again, by the metric that a configuration calls `best`.
+
+    It is given the data without held-out images: a metric that looks at them finds none. An extractor that learns sees
+    the labels that the run may see. Raises UnknownComponent or BadOption for a metric that there is not.
+    """
+
+    def __init__(self, config: Config, metric: Part, gan: GAN, data: Dataset, registry: Registry) -> None:
+        self.metric, self.gan, self.registry = metric, gan, registry
+        self.wanted, self.number = config.features, config.best_images
+        kind: Metric = registry.create("metric", metric.name, options=metric.options)
+        self.smaller_is_better = kind.smaller_is_better
+        if self.wanted:
+            registry.get("extractor", self.wanted.name)
+        nothing = torch.empty(0, *data.shape[:1], data.shape.size, data.shape.size, dtype=torch.uint8)
+        seen = dataclasses.replace(data, test=InMemory(nothing), test_labels=torch.empty(0, dtype=torch.int64))
+        self._evidence = Evidence(gan, seen, self._extractor, self.number, sha256=images_sha256(data))
+
+    @functools.cache  # noqa: B019  a judge lives as long as its run
+    def _extractor(self) -> tuple[str, Extractor]:
+        names = [self.wanted] if self.wanted else usual("extractor", self.registry)
+        return first(names, self._evidence.data, self.gan.device, self.registry)
+
+    def __call__(self) -> Score:
+        """Return the score of the GAN as it is now. Raises Incompatible or BadData when it cannot be had."""
+        try:
+            self._evidence.kept.pop("fake", None)  # of other weights
+            return scored(self.metric.name, self.metric.options, self._evidence.anew(), self.registry)
+        except (Incompatible, BadData) as error:
+            raise type(error)(
+                f"best '{self.metric.name}' cannot be had of training images, which alone choose weights ({error}); "
+                "others: ganzoo list metrics"
+            ) from error
+
+    def better(self, score: Score, than: Score | None) -> bool:
+        """Whether a score's first value beats that of another. One of another protocol, or of no number, is beaten."""
+        new, old = (next(iter(s.values.values())) if s else math.nan for s in (score, than))
+        if than is None or than.stamp != score.stamp or not math.isfinite(old):
+            return math.isfinite(new)
+        return new < old if self.smaller_is_better else new > old

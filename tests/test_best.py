@@ -1,0 +1,188 @@
+"""The best weights of a run: chosen by training images alone, kept beside the last ones, used like any model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import Result
+
+import ganzoo
+from ganzoo import configure
+from ganzoo.assemble import assemble
+from ganzoo.errors import BadData
+from ganzoo.metrics import Score, Stamp
+from ganzoo.metrics.judge import Judge
+from ganzoo.run import Run
+from ganzoo.trainer import Trainer
+from tests.conftest import SMALL
+
+Cli = Callable[..., Result]
+QUICK = {"features": {"name": "classifier", "steps": 2}, "best_images": 40}
+KID = {"name": "kid", "subsets": 2}
+WORDS = ["--features", "classifier", "--set", "features.steps=2", "--set", "best_images=40"]
+
+
+@pytest.fixture
+def scores(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the judge is made to say, one number an evaluation; the first is of the rehearsal."""
+    said: list[float] = []
+    given: Iterator[float] = iter(said)
+    real = Judge.__call__
+
+    def judged(self: Judge) -> Score:
+        score = real(self)
+        return dataclasses.replace(score, values={**score.values, next(iter(score.values)): next(given)})
+
+    monkeypatch.setattr(Judge, "__call__", judged)
+    return said
+
+
+def test_the_best_is_kept_beside_the_last(cli: Cli, small: list[str], tmp_path: Path, scores: list[float]) -> None:
+    scores += [9.0, 5.0, float("nan"), 3.0, 4.0]
+    words = [
+        "train",
+        *small,
+        "--steps",
+        4,
+        "--set",
+        "evaluate_every=1",
+        "--best",
+        "kid",
+        "--set",
+        "best.subsets=2",
+        *WORDS,
+        "--out",
+        "r",
+    ]
+    done = cli(*words)
+    assert done.exit_code == 0, done.output
+    assert "best     r/best · kid 3 at step 3, of training images\n" in done.output
+    run = Run(tmp_path / "r")
+    assert [(row["step"], row["kid"]) for row in run.metrics() if "kid" in row] == [
+        (1, 5.0),
+        (3, 3.0),
+        (4, 4.0),
+    ]
+    best = Score.of(run.best()["best"])
+    assert (best.values["kid"], best.stamp.metric, best.stamp.real) == (3.0, "zoo/kid", "digits, train")
+    assert (best.stamp.weights, best.stamp.fake_count) == ("averaged", 40)
+    facts = {name: ganzoo.GAN.from_pretrained(tmp_path / "r" / name).facts for name in ("model", "best")}
+    assert (facts["model"]["step"], facts["best"]["step"]) == (4, 3)
+    assert (facts["model"]["metrics"]["step"], facts["best"]["metrics"]["step"]) == (4, 3)
+    sampled = cli("sample", "r/best", "-n", 4, "--out", "b.png")
+    assert sampled.exit_code == 0, sampled.output
+    assert (tmp_path / "b.png").is_file()
+
+
+def test_the_best_weights_are_the_averaged_ones_of_their_step(tmp_path: Path, scores: list[float]) -> None:
+    scores += [9.0, 5.0, 1.0, 2.0]
+    config = configure(values={**SMALL, **QUICK, "best": KID, "steps": 3, "evaluate_every": 1})
+    trainer = Trainer(assemble(config), Run.open(tmp_path / "r", config, ganzoo.registry.installed()))
+    kept: dict[int, torch.Tensor] = {}
+    iterate = trainer.iterate
+
+    def step() -> None:
+        iterate()
+        kept[trainer.step] = trainer.averaged.sample(4, seed=0)
+
+    trainer.iterate = step  # type: ignore[method-assign]
+    trainer.fit()
+    best = ganzoo.GAN.from_pretrained(tmp_path / "r" / "best").sample(4, seed=0)
+    assert torch.equal(best, kept[2])
+    assert not torch.equal(best, kept[3])
+
+
+def test_a_run_that_continues_has_the_same_best(tmp_path: Path) -> None:
+    config = configure(values={**SMALL, **QUICK, "best": KID, "steps": 6, "evaluate_every": 1, "checkpoint_every": 3})
+    ganzoo.train(config, tmp_path / "r")
+    run = Run(tmp_path / "r")
+    whole, rows = run.best(), run.metrics()
+    shutil.rmtree(run.checkpoints()[-1])
+    ganzoo.train(config, tmp_path / "r")
+    again = run.best()
+    assert again is not None
+    assert (again["step"], again["best"]) == (whole["step"], whole["best"])  # type: ignore[index]
+    assert [r["kid"] for r in run.metrics() if "kid" in r] == [r["kid"] for r in rows if "kid" in r]
+
+
+def test_judging_changes_nothing(tmp_path: Path) -> None:
+    ends = []
+    for best in ({"best": KID, **QUICK}, {}):
+        gan = ganzoo.train({**SMALL, **best, "steps": 3, "evaluate_every": 1}, tmp_path / f"r{len(ends)}")
+        ends.append(gan.sample(2, seed=0))
+    assert torch.equal(*ends)
+
+
+def test_no_held_out_image_reaches_the_judge() -> None:
+    experiment = assemble(configure(values={**SMALL, **QUICK, "best": "memorization"}))
+    assert experiment.judge
+    assert len(experiment.data.test)
+    assert not len(experiment.judge.data.test)
+    assert not len(experiment.judge.data.test_labels)
+    assert set(experiment.judge().values) == {"authenticity"}  # `copied` is about held-out images
+    assert len(experiment.judge.data.labelled) == 100  # the extractor learns from labels that the run may see
+
+
+def test_a_score_beats_another_of_its_protocol_alone() -> None:
+    experiment = assemble(configure(values={**SMALL, **QUICK, "best": KID}))
+    judge: Any = experiment.judge
+
+    def score(value: float, count: int = 1) -> Score:
+        return Score({"fid": value}, Stamp("zoo/fid", fake_count=count))
+
+    assert judge.better(score(1), None)
+    assert judge.better(score(1), score(2))
+    assert not judge.better(score(2), score(2))
+    assert judge.better(score(3, count=2), score(2))
+    assert not judge.better(score(float("nan")), None)
+    judge.smaller_is_better = False
+    assert judge.better(score(2), score(1))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--best", "fidd"], "no metric is called 'fidd'; did you mean 'fid'?"),
+        (["--best", "prdc", "--set", "best.kk=3"], "metric 'prdc' has no option 'kk'; did you mean 'k'?"),
+        (
+            ["--best", "fid", "--features", "clasifier"],
+            "no extractor is called 'clasifier'; did you mean 'classifier'?",
+        ),
+        (["--best", "accuracy", *WORDS], "best 'zoo/accuracy' cannot be had of training images, which alone choose"),
+        (["--best", "cas", *WORDS], "best 'zoo/cas' cannot be had of training images"),
+        (["--features", "classifier"], "'features' is what `best` judges with, and that is not said: --best fid"),
+        (["--best", "fid", "--set", "best_images=1"], "configuration key 'best_images' cannot be 1"),
+        (["--best", "fid", *WORDS, "--ssl", "supervised"], "this model has no generator"),
+    ],
+)
+def test_refusals(cli: Cli, small: list[str], tmp_path: Path, words: list[str], said: str) -> None:
+    done = cli("train", *small, *words)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_tells_the_best(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    done = cli("train", *small, "--best", "is", "--set", "best.splits=2", *WORDS, "--json", "--out", "r")
+    told = json.loads(done.stdout)["best"]
+    assert told["model"] == "r/best"
+    assert told["value"] == "is"
+    assert told["score"] >= 1
+
+
+def test_an_extractor_that_cannot_be_had_is_said(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for i in range(6):
+        Image.new("L", (16, 16), 40 * i).save(tmp_path / f"{i}.png")
+    values = {**SMALL, "ssl": "none", "data.source": str(tmp_path), "data.labels": "all", "best": "fid", **QUICK}
+    with pytest.raises(BadData, match="learns from labelled images of two classes"):
+        assemble(configure(values=values))
