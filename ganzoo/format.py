@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
 from ganzoo.component import ImageShape
-from ganzoo.config import Part
-from ganzoo.errors import CorruptFile
-from ganzoo.storage import read_json, read_shapes
+from ganzoo.errors import CorruptFile, shown
+from ganzoo.plain import Misfit, at_most, matching, read, shallow, within
+from ganzoo.storage import read_header, read_json
 
 FORMAT = 1
 CONFIG, CARD, SAMPLES, CURVE = "config.json", "README.md", "samples.png", "curve.png"
@@ -33,46 +33,52 @@ LARGEST_TEXT = 2**20
 MOST_PARAMETERS = 20_000
 """Tensors of the largest network that is built for a file that came from elsewhere."""
 
+DEEPEST = 20
+"""Lists and objects within each other in the deepest `config.json` that is read."""
+
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+TYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.bool: "BOOL", torch.complex64: "C64"}
+TYPES |= {getattr(torch, f"int{bits}"): f"I{bits}" for bits in (8, 16, 32, 64)}
+TYPES |= {getattr(torch, f"uint{bits}"): f"U{bits}" for bits in (8, 16, 32, 64)}
+"""What a header calls a tensor's type."""
 
 PLAIN = r"[a-z0-9][a-z0-9._-]{0,99}"
-Word = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
-Qualified = Annotated[str, Field(pattern=rf"^{PLAIN}/{PLAIN}(/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}})?$")]
-Package = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)?$")]
 VERSION = r"[0-9A-Za-z.+!-]{0,60}"
-Version = Annotated[str, Field(pattern=rf"^{VERSION}$")]
-Weights = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}\.safetensors$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Number = Annotated[int, Field(ge=-(2**31), le=2**31)]
-Scalar = bool | Number | Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=1000)] | None
-Option = Scalar | Annotated[list[Scalar], Field(max_length=1000)]
+Word = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]{0,99}")]
+Qualified = Annotated[str, matching(rf"{PLAIN}/{PLAIN}(/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}})?")]
+Package = Annotated[str, matching(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)?")]
+Version = Annotated[str, matching(VERSION)]
+Weights = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]{0,99}\.safetensors")]
+Sha256 = Annotated[str, matching(r"[0-9a-f]{64}")]
+Text = Annotated[str, at_most(1000)]
+Count = Annotated[int, within(0, 2**53)]
+Scalar = bool | Annotated[int, within(-(2**31), 2**31)] | Annotated[float, within(-1e300, 1e300)] | Text | None
+Option = Scalar | Annotated[list[Scalar], at_most(1000)]
+Nothing = Annotated[dict[str, Any], at_most(0)] | None
 
 
-class Checked(BaseModel):
-    """Values that came from elsewhere."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
-
-
-class Shape(Checked):
+@dataclass(frozen=True)
+class Shape:
     """An ImageShape that can be."""
 
     channels: Literal[1, 3, 4]
-    size: Annotated[int, Field(ge=1, le=2**14)]
-    classes: Annotated[int, Field(ge=0, le=2**20)]
+    size: Annotated[int, within(1, 2**14)]
+    classes: Annotated[int, within(0, 2**20)]
 
 
-class ComponentFact(Checked):
-    """A component of a model, and the package that it came from."""
+@dataclass(frozen=True)
+class ComponentFact:
+    """A component of a model, and the package that it came from; empty where no package brought it."""
 
     name: Qualified
-    options: Annotated[dict[Word, Option], Field(max_length=100)]
+    options: Annotated[dict[Word, Option], at_most(100)]
     package: Package
     version: Version
 
 
-class ComponentFacts(Checked):
+@dataclass(frozen=True)
+class ComponentFacts:
     """The components of a model."""
 
     generator: ComponentFact
@@ -80,28 +86,87 @@ class ComponentFacts(Checked):
     ssl: ComponentFact
 
 
-class ModelFile(Checked):
+@dataclass(frozen=True)
+class ModelFile:
     """What a model folder's `config.json` holds, besides facts that a run adds."""
 
     library: Literal["ganzoo"]
-    format: Annotated[int, Field(ge=1)]
+    format: Annotated[int, within(1, FORMAT)]
     version: Version
     shape: Shape
-    class_names: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=2**20)]
+    class_names: Annotated[list[Text], at_most(2**20)]
     fit: Literal["crop", "pad", "stretch"]
-    dtype: Precision = "fp32"
     components: ComponentFacts
-    sha256: Annotated[dict[Weights, Sha256], Field(max_length=100)]
+    sha256: Annotated[dict[Weights, Sha256], at_most(100)]
+    dtype: Precision = "fp32"
 
     @property
     def images(self) -> ImageShape:
         """The images that the model was trained on."""
         return ImageShape(self.shape.channels, self.shape.size, self.shape.classes)
 
-    def part(self, kind: str) -> Part:
-        """Return a component and its options, as a configuration holds them."""
-        fact: ComponentFact = getattr(self.components, kind)
-        return Part(**{**fact.options, "name": fact.name})
+
+@dataclass(frozen=True)
+class MetricFacts:
+    """How good a model is."""
+
+    error: Annotated[float | int, within(0, 1)]
+    held_out: Count
+    weights: Text
+    step: Count
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a model was trained on."""
+
+    train: Count
+    labelled: Count
+    held_out: Count
+    name: Text | None = None
+    hub: Text | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """A component in the configuration of a run."""
+
+    name: Text
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data in the configuration of a run."""
+
+    source: Text = ""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """The configuration of a run, as far as a card reads it."""
+
+    generator: Named | None = None
+    discriminator: Named | None = None
+    loss: Named | None = None
+    ssl: Named | None = None
+    augment: Named | None = None
+    penalties: dict[Text, Any] = field(default_factory=dict)
+    data: Source = Source()
+    batch: Count | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run adds to a `config.json`, as far as a card reads it."""
+
+    run: RunFacts | None = None
+    data: DataFacts | Nothing = None
+    metrics: MetricFacts | Nothing = None
+    environment: dict[Text, dict[str, Any]] | None = None
+    seconds: Annotated[int | float, within(0, 2**53)] | None = None
+    step: Count | None = None
+    split: Text | None = None
+    license: Text | None = None
 
 
 def read_model_file(path: Path, where: str) -> tuple[ModelFile, dict[str, Any]]:
@@ -121,33 +186,29 @@ def read_model_file(path: Path, where: str) -> tuple[ModelFile, dict[str, Any]]:
         raise CorruptFile(
             f"{where} was written by ganzoo {version}; install that version: pip install 'torch-ganzoo>={version}'"
         )
+    if not shallow(config, DEEPEST):
+        raise CorruptFile(f"{where}: {CONFIG} is nested more than {DEEPEST} levels deep; no model folder needs so many")
     try:
-        told = ModelFile.model_validate(config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(map(str, first["loc"]))
-        raise CorruptFile(
-            f"{where}: {CONFIG} does not describe a model ({shown(at[:100])}: {first['msg']:.200})"
-        ) from error
+        told: ModelFile = read(config, ModelFile)
+        read(config, Facts)
+    except Misfit as error:
+        raise CorruptFile(f"{where}: {CONFIG} does not describe a model ({shown(str(error)[:300])})") from error
     if len(told.class_names) != told.shape.classes:
         raise CorruptFile(f"{where}: {CONFIG} names {len(told.class_names)} classes, and says {told.shape.classes}")
-    return told, {k: v for k, v in config.items() if k not in ModelFile.model_fields}
+    return told, {k: v for k, v in config.items() if k not in ModelFile.__dataclass_fields__}
 
 
-def shown(text: str, keep: str = "") -> str:
-    """Return text that came from elsewhere as a terminal may have it: without control characters, but those to keep."""
-    return "".join(c if c in keep or unicodedata.category(c) not in ("Cc", "Cs") else "\ufffd" for c in text)
-
-
-def check_weights(path: Path, sha256: str | None, like: Mapping[str, Tensor], where: str) -> None:
+def check_weights(
+    path: Path, sha256: str | None, like: Mapping[str, Tensor], where: str, dtype: Precision = "fp32"
+) -> None:
     """Compare a file with the sha256 that its folder names, and its header with a network's tensors.
 
-    Nothing of its content is read into tensors. Raises CorruptFile.
+    dtype: of the file's fractional tensors. Nothing of its content is read into tensors. Raises CorruptFile.
     """
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise CorruptFile(f"{where} is missing or damaged: its sha256 is not the one in {CONFIG}")
-    found = read_shapes(path)
+    found = read_header(path)
     if missing := sorted(like.keys() - found.keys()):
         raise CorruptFile(f"{where} lacks the tensor '{missing[0]}' ({len(missing)} in all)")
     if surplus := sorted(found.keys() - like.keys()):
@@ -155,8 +216,16 @@ def check_weights(path: Path, sha256: str | None, like: Mapping[str, Tensor], wh
             f"{where} has a tensor '{shown(surplus[0][:100])}' that this network does not ({len(surplus)} in all)"
         )
     for name, tensor in like.items():
-        if list(tensor.shape) != found[name]:
-            raise CorruptFile(f"{where}: '{name}' has shape {found[name]}, not {list(tensor.shape)}")
+        kind, shape = found[name]
+        if shape != list(tensor.shape):
+            raise CorruptFile(f"{where}: '{name}' has shape {shape}, not {list(tensor.shape)}")
+        if kind != (wanted := TYPES.get(kept(tensor, dtype), "")):
+            raise CorruptFile(f"{where}: '{name}' is of type {kind}, not {wanted}")
+
+
+def kept(tensor: Tensor, dtype: Precision) -> torch.dtype:
+    """Return the type that a tensor of a network has in a file."""
+    return DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype
 
 
 FILLING = {Tensor.normal_, Tensor.uniform_, nn.functional.normalize, *filter(callable, vars(nn.init).values())}
@@ -202,11 +271,11 @@ class Unfilled(TorchFunctionMode):
 @contextmanager
 def outlines(where: str) -> Iterator[None]:
     """Build networks without memory for their weights, and not more than any file would fill. Raises CorruptFile."""
-    count = 0
+    count, thread = 0, threading.get_ident()
 
     def register(_: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count
-        count += 1
+        count += threading.get_ident() == thread  # the hook is every thread's
         if count > MOST_PARAMETERS:
             raise CorruptFile(f"{where} describes a network of more than {MOST_PARAMETERS:,} tensors")
 
@@ -216,3 +285,26 @@ def outlines(where: str) -> Iterator[None]:
             yield
     finally:
         handle.remove()
+
+
+DRAWS = {torch.rand, torch.randn, torch.empty}
+
+
+class Undrawn(TorchFunctionMode):
+    """Leaves out what is drawn at random, and how parameters are first filled: a file will fill them.
+
+    Nothing that stays can be missed: what is drawn without a generator of its own is another thing each time.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch, or return zeros, or the tensor that would have been filled."""
+        kwargs = kwargs or {}
+        if kwargs.get("generator") is None:
+            if func in DRAWS:
+                return torch.zeros(*args, **{key: value for key, value in kwargs.items() if key != "generator"})
+            filled = args[0] if args else kwargs.get("tensor")
+            if func in (Tensor.normal_, Tensor.uniform_) or (func in FILLING and isinstance(filled, nn.Parameter)):
+                return filled
+        return func(*args, **kwargs)

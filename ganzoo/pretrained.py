@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,29 @@ class OnePart(dict[str, nn.Module]):
         raise Incompatible(f"this model was read without its {name} (part='{next(iter(self))}'); read it whole")
 
 
+class TwoStage:
+    """Makes the networks of a model twice, in the same order: all as outlines, then anew those that are needed."""
+
+    def __init__(self, make: Callable[..., nn.Module]) -> None:
+        self.make = make
+        self.outlines: list[nn.Module] = []
+        self.needed: set[nn.Module] = set()
+
+    def outline(self, *given: Any) -> nn.Module:
+        """Make a network, and keep it."""
+        self.outlines.append(self.make(*given))
+        return self.outlines[-1]
+
+    def need(self, networks: Iterable[nn.Module]) -> None:
+        """Say that what these hold is needed."""
+        self.needed.update(module for network in networks for module in network.modules())
+
+    def again(self, *given: Any) -> nn.Module:
+        """Make the next network again, or return its outline where nobody needs more."""
+        outline = self.outlines.pop(0)
+        return self.make(*given) if outline in self.needed else outline
+
+
 @dataclass(frozen=True)
 class Inspection:
     """What a model says of itself, without its weights: where it is, its `config.json`, card, and files' bytes."""
@@ -41,7 +64,7 @@ def inspect(folder: Folder) -> Inspection:
     told, facts = read_model_file(folder.file(CONFIG), str(folder))
     sizes = folder.sizes()
     card = folder.file(CARD).read_text(encoding="utf-8", errors="replace") if CARD in sizes else ""
-    return Inspection(str(folder), folder.commit, {**told.model_dump(mode="json"), **facts}, card, sizes)
+    return Inspection(str(folder), folder.commit, {**asdict(told), **facts}, card, sizes)
 
 
 def weights(folder: Folder, told: ModelFile, name: str, outline: nn.Module) -> Path:
@@ -52,7 +75,7 @@ def weights(folder: Folder, told: ModelFile, name: str, outline: nn.Module) -> P
     file = f"{name}.safetensors"
     path = folder.file(file)
     try:
-        check_weights(path, told.sha256.get(file), outline.state_dict(), f"{folder}: {file}")
+        check_weights(path, told.sha256.get(file), outline.state_dict(), f"{folder}: {file}", told.dtype)
     except CorruptFile:
         folder.forget(file)
         raise
@@ -73,7 +96,7 @@ def restored(build: Callable[[], Built], told: ModelFile, folder: Folder) -> Bui
 
 def wanted(told: ModelFile) -> str:
     """Return which packages a model says that it needs, and this machine lacks."""
-    facts = (fact for _, fact in told.components)
+    facts = vars(told.components).values()
     named = sorted({f.package for f in facts if f.package} - set(distributions()))
     if not named:
         return ""

@@ -71,7 +71,7 @@ def command(name: str, as_json: bool) -> None:
 
 def show_model(name: str, as_json: bool) -> None:
     """Print what a model of the Hub says of itself. Raises CorruptFile or HubError."""
-    from ganzoo.format import shown
+    from ganzoo.errors import shown
     from ganzoo.model import GAN
 
     seen = GAN.inspect(name)
