@@ -11,19 +11,18 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
+from msgspec import Meta, Struct, ValidationError, convert, structs
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
 from ganzoo.component import ImageShape
 from ganzoo.errors import CorruptFile, shown
-from ganzoo.plain import Misfit, at_most, matching, read, shallow, within
 from ganzoo.storage import read_header, read_json
 
 FORMAT = 1
@@ -45,59 +44,58 @@ TYPES |= {getattr(torch, f"uint{bits}"): f"U{bits}" for bits in (8, 16, 32, 64)}
 
 PLAIN = r"[a-z0-9][a-z0-9._-]{0,99}"
 VERSION = r"[0-9A-Za-z.+!-]{0,60}"
-Word = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]{0,99}")]
-Qualified = Annotated[str, matching(rf"{PLAIN}/{PLAIN}(/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}})?")]
-Package = Annotated[str, matching(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)?")]
-Version = Annotated[str, matching(VERSION)]
-Weights = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]{0,99}\.safetensors")]
-Sha256 = Annotated[str, matching(r"[0-9a-f]{64}")]
-Text = Annotated[str, at_most(1000)]
-Count = Annotated[int, within(0, 2**53)]
-Scalar = bool | Annotated[int, within(-(2**31), 2**31)] | Annotated[float, within(-1e300, 1e300)] | Text | None
-Option = Scalar | Annotated[list[Scalar], at_most(1000)]
-Nothing = Annotated[dict[str, Any], at_most(0)] | None
+Word = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}\Z")]
+Qualified = Annotated[str, Meta(pattern=rf"^{PLAIN}/{PLAIN}(/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}})?\Z")]
+Package = Annotated[str, Meta(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)?\Z")]
+Version = Annotated[str, Meta(pattern=rf"^{VERSION}\Z")]
+Weights = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}\.safetensors\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Text = Annotated[str, Meta(max_length=1000)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Scalar = bool | Annotated[int, Meta(ge=-(2**31), le=2**31)] | Annotated[float, Meta(ge=-1e300, le=1e300)] | Text | None
+Option = Scalar | Annotated[list[Scalar], Meta(max_length=1000)]
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """An ImageShape that can be."""
 
     channels: Literal[1, 3, 4]
-    size: Annotated[int, within(1, 2**14)]
-    classes: Annotated[int, within(0, 2**20)]
+    size: Annotated[int, Meta(ge=1, le=2**14)]
+    classes: Annotated[int, Meta(ge=0, le=2**20)]
 
 
-@dataclass(frozen=True)
-class ComponentFact:
+class ComponentFact(Struct, frozen=True):
     """A component of a model, and the package that it came from; empty where no package brought it."""
 
     name: Qualified
-    options: Annotated[dict[Word, Option], at_most(100)]
+    options: Annotated[dict[Word, Option], Meta(max_length=100)]
     package: Package
     version: Version
 
 
-@dataclass(frozen=True)
-class ComponentFacts:
+class ComponentFacts(Struct, frozen=True):
     """The components of a model."""
 
     generator: ComponentFact
     discriminator: ComponentFact
     ssl: ComponentFact
 
+    def by_kind(self) -> dict[str, ComponentFact]:
+        """Return the components by kind."""
+        return structs.asdict(self)
 
-@dataclass(frozen=True)
-class ModelFile:
+
+class ModelFile(Struct, frozen=True):
     """What a model folder's `config.json` holds, besides facts that a run adds."""
 
     library: Literal["ganzoo"]
-    format: Annotated[int, within(1, FORMAT)]
+    format: Annotated[int, Meta(ge=1, le=FORMAT)]
     version: Version
     shape: Shape
-    class_names: Annotated[list[Text], at_most(2**20)]
+    class_names: Annotated[list[Text], Meta(max_length=2**20)]
     fit: Literal["crop", "pad", "stretch"]
     components: ComponentFacts
-    sha256: Annotated[dict[Weights, Sha256], at_most(100)]
+    sha256: Annotated[dict[Weights, Sha256], Meta(max_length=100)]
     dtype: Precision = "fp32"
 
     @property
@@ -106,18 +104,16 @@ class ModelFile:
         return ImageShape(self.shape.channels, self.shape.size, self.shape.classes)
 
 
-@dataclass(frozen=True)
-class MetricFacts:
+class MetricFacts(Struct, frozen=True):
     """How good a model is."""
 
-    error: Annotated[float | int, within(0, 1)]
+    error: Annotated[float, Meta(ge=0, le=1)]
     held_out: Count
     weights: Text
     step: Count
 
 
-@dataclass(frozen=True)
-class DataFacts:
+class DataFacts(Struct, frozen=True):
     """What a model was trained on."""
 
     train: Count
@@ -127,22 +123,19 @@ class DataFacts:
     hub: Text | None = None
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(Struct, frozen=True):
     """A component in the configuration of a run."""
 
     name: Text
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """The data in the configuration of a run."""
 
     source: Text = ""
 
 
-@dataclass(frozen=True)
-class RunFacts:
+class RunFacts(Struct, frozen=True):
     """The configuration of a run, as far as a card reads it."""
 
     generator: Named | None = None
@@ -150,20 +143,19 @@ class RunFacts:
     loss: Named | None = None
     ssl: Named | None = None
     augment: Named | None = None
-    penalties: dict[Text, Any] = field(default_factory=dict)
+    penalties: dict[Text, Any] = {}
     data: Source = Source()
     batch: Count | None = None
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a run adds to a `config.json`, as far as a card reads it."""
+class Facts(Struct, frozen=True):
+    """What a run adds to a `config.json`, as far as a card reads it; what is empty is not said."""
 
     run: RunFacts | None = None
-    data: DataFacts | Nothing = None
-    metrics: MetricFacts | Nothing = None
+    data: DataFacts | None = None
+    metrics: MetricFacts | None = None
     environment: dict[Text, dict[str, Any]] | None = None
-    seconds: Annotated[int | float, within(0, 2**53)] | None = None
+    seconds: Annotated[float, Meta(ge=0, le=2**53)] | None = None
     step: Count | None = None
     split: Text | None = None
     license: Text | None = None
@@ -189,13 +181,21 @@ def read_model_file(path: Path, where: str) -> tuple[ModelFile, dict[str, Any]]:
     if not shallow(config, DEEPEST):
         raise CorruptFile(f"{where}: {CONFIG} is nested more than {DEEPEST} levels deep; no model folder needs so many")
     try:
-        told: ModelFile = read(config, ModelFile)
-        read(config, Facts)
-    except Misfit as error:
-        raise CorruptFile(f"{where}: {CONFIG} does not describe a model ({shown(str(error)[:300])})") from error
+        told = convert(config, ModelFile)
+        convert({name: fact for name, fact in config.items() if fact != {}}, Facts)
+    except ValidationError as error:
+        said, _, at = str(error).partition(" - at `$.")
+        at = f"{at.rstrip('`')}: " if at else ""
+        raise CorruptFile(f"{where}: {CONFIG} does not describe a model ({shown(at + said)[:300]})") from error
     if len(told.class_names) != told.shape.classes:
         raise CorruptFile(f"{where}: {CONFIG} names {len(told.class_names)} classes, and says {told.shape.classes}")
-    return told, {k: v for k, v in config.items() if k not in ModelFile.__dataclass_fields__}
+    return told, {k: v for k, v in config.items() if k not in ModelFile.__struct_fields__}
+
+
+def shallow(value: Any, levels: int) -> bool:
+    """Whether lists and dicts lie in each other at most so many levels deep."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(levels > 0 and shallow(v, levels - 1) for v in inner)
 
 
 def check_weights(

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import torch
+from msgspec import structs
 from torch import Tensor, nn
 
 import ganzoo
@@ -423,5 +424,5 @@ def trained(kind: str, part: Part, registry: Registry) -> dict[str, Any]:
 
 def started(facts: ComponentFacts, registry: Registry) -> ComponentFacts:
     """Return the components of a trained model, without such options."""
-    fact = {kind: getattr(facts, kind) for kind in KINDS}
-    return ComponentFacts(**{k: replace(f, options=trained(k, f, registry)) for k, f in fact.items()})
+    found = facts.by_kind().items()
+    return ComponentFacts(**{kind: structs.replace(f, options=trained(kind, f, registry)) for kind, f in found})

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
+from msgspec import ValidationError, convert
+
 from ganzoo.errors import BadOption, brief, nearest
-from ganzoo.plain import fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +58,19 @@ def check_options(target: Callable[..., Any], given: Mapping[str, Any], where: s
             raise BadOption(f"{where}: option '{name}' cannot be {value}")
     if missing := next((o for o in known.values() if o.required and o.name not in given), None):
         raise BadOption(f"{where} needs the option '{missing.name}' ({missing.type})")
-    if all(fits(value, known[name].annotation) for name, value in given.items()):
-        return dict(given)
-    return _converted(target, given, known, where)
+    return {name: _converted(known[name], value, where) for name, value in given.items()}
 
 
-def _converted(
-    target: Callable[..., Any], given: Mapping[str, Any], known: Mapping[str, Option], where: str
-) -> dict[str, Any]:
-    from pydantic import ValidationError
-
+def _converted(option: Option, value: Any, where: str) -> Any:
     try:
-        checked = _model(target).model_validate(dict(given))
+        return convert(value, option.annotation, strict=False)
+    except TypeError:  # an annotation that says nothing of plain values: leave that one unchecked
+        return value
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
+        said = str(error)
         raise BadOption(
-            f"{where}: option '{name}' is {known[name].type}, not {brief(first['input'])} ({first['msg'].lower()})"
+            f"{where}: option '{option.name}' is {option.type}, not {brief(value)} ({said[:1].lower()}{said[1:]})"
         ) from error
-    return {name: getattr(checked, name) for name in given}
 
 
 def _unexplained(target: Callable[..., Any]) -> list[Option]:
@@ -92,19 +86,6 @@ def _unexplained(target: Callable[..., Any]) -> list[Option]:
         for p in inspect.signature(target).parameters.values()
         if p.name != "shape" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     ]
-
-
-@functools.cache
-def _model(target: Callable[..., Any]) -> Any:
-    from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, create_model
-
-    make: Callable[..., Any] = create_model
-    fields: dict[str, Any] = {o.name: (o.annotation, ... if o.required else o.default) for o in _unexplained(target)}
-    config = ConfigDict(extra="forbid", protected_namespaces=())
-    try:
-        return make("Options", __config__=config, **fields)
-    except (PydanticSchemaGenerationError, PydanticUserError):
-        return make("Options", __config__=config, **{n: (Any, default) for n, (_, default) in fields.items()})
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:

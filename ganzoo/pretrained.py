@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec import to_builtins
 from torch import nn
 
 from ganzoo.component import describe
@@ -64,7 +65,7 @@ def inspect(folder: Folder) -> Inspection:
     told, facts = read_model_file(folder.file(CONFIG), str(folder))
     sizes = folder.sizes()
     card = folder.file(CARD).read_text(encoding="utf-8", errors="replace") if CARD in sizes else ""
-    return Inspection(str(folder), folder.commit, {**asdict(told), **facts}, card, sizes)
+    return Inspection(str(folder), folder.commit, {**to_builtins(told), **facts}, card, sizes)
 
 
 def weights(folder: Folder, told: ModelFile, name: str, outline: nn.Module) -> Path:
@@ -96,7 +97,7 @@ def restored(build: Callable[[], Built], told: ModelFile, folder: Folder) -> Bui
 
 def wanted(told: ModelFile) -> str:
     """Return which packages a model says that it needs, and this machine lacks."""
-    facts = vars(told.components).values()
+    facts = told.components.by_kind().values()
     named = sorted({f.package for f in facts if f.package} - set(distributions()))
     if not named:
         return ""
