@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from msgspec import Meta, Struct, ValidationError, convert, structs
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
-from torch.overrides import TorchFunctionMode
+from torch.utils._device import DeviceContext
 
 from ganzoo.component import ImageShape
 from ganzoo.errors import CorruptFile, shown
@@ -233,78 +234,80 @@ FILLING = {Tensor.normal_, Tensor.uniform_, nn.functional.normalize, *filter(cal
 EVERYWHERE = {getattr(t, f) for t in (torch, Tensor) for f in ("add", "sub", "mul", "div", "sqrt", "rsqrt")}
 """Functions of torch whose value at one place depends on that place alone."""
 SHAPES: dict[Any, Callable[..., Tensor]] = {
-    torch.mv: lambda matrix, _: matrix.new_empty(len(matrix)),
+    torch.mv: lambda matrix, _: matrix.new_empty(matrix.shape[:1]),
     torch.vdot: lambda vector, _: vector.new_empty(()),
     torch.outer: lambda a, b: a.new_empty(len(a), len(b)),
     torch.norm_except_dim: lambda v, _=2, dim=0: v.new_empty(
         [n ** (i == dim) for i, n in enumerate(v.shape)] * (dim >= 0)
     ),
     torch._weight_norm: lambda v, *_: v,
-    torch.randn: torch.empty,
+    torch.randn: lambda *size: torch.empty(*size, device="meta"),
 }
 """What has the shape that some others return."""
 
 
-class Unfilled(TorchFunctionMode):
-    """Leaves out what is about values alone: without memory there are none.
+def everywhere(func: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Return what such a function returns: for fractional numbers, something of the shape."""
+    given = [a for a in args if isinstance(a, Tensor)]
+    if not given or any(t.dtype != torch.float32 for t in given):
+        return func(*args)
+    sizes = zip_longest(*(reversed(t.shape) for t in given), fillvalue=1)
+    return given[0].new_empty([next((n for n in ns if n != 1), 1) for ns in sizes][::-1])
 
-    It is for speed. On the device "meta" each of these functions is one of many in Python, and the first of them
-    imports torch's compiler, which takes seconds.
+
+class Outline(DeviceContext):
+    """Makes tensors without memory, leaves out what is about their values alone, and knows which of them are left.
+
+    The second is for speed. On the device "meta" each of these functions is one of many in Python, and the first of
+    them imports torch's compiler, which takes seconds.
     """
+
+    def __init__(self, where: str) -> None:
+        super().__init__(torch.device("meta"))
+        self.where, self.thread = where, threading.get_ident()
+        self.parameters = 0
+        self.made: list[weakref.ref[Tensor]] = []
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Call a function of torch, or return something of the shape that it returns."""
-        kwargs = kwargs or {}
         if func in FILLING:
-            return args[0] if args else next(iter(kwargs.values()))
-        given = [a for a in args if isinstance(a, Tensor)]
-        if kwargs or any(t.dtype != torch.float32 for t in given):
-            return func(*args, **kwargs)
-        if func in EVERYWHERE and given:
-            sizes = zip_longest(*(reversed(t.shape) for t in given), fillvalue=1)
-            return given[0].new_empty([next((n for n in ns if n != 1), 1) for ns in sizes][::-1])
-        return SHAPES.get(func, func)(*args)
+            return args[0] if args else next(iter((kwargs or {}).values()))
+        if func in SHAPES and not kwargs:
+            made = SHAPES[func](*args)
+        elif func in EVERYWHERE and not kwargs:
+            made = everywhere(func, *args)
+        else:
+            made = super().__torch_function__(func, types, args, kwargs)
+        several = made if isinstance(made, tuple | list) else (made,)
+        self.made += [weakref.ref(one) for one in several if isinstance(one, Tensor)]
+        return made
+
+    def register(self, module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        """Note a parameter. Raises CorruptFile when there are more than any file would fill."""
+        if threading.get_ident() != self.thread:  # the hook is that of every thread
+            return
+        self.parameters += 1
+        if self.parameters > MOST_PARAMETERS:
+            raise CorruptFile(f"{self.where} describes a network of more than {MOST_PARAMETERS:,} tensors")
+        if parameter is not None:
+            self.made.append(weakref.ref(parameter))
+
+    def left(self, unread: Iterable[nn.Module] = ()) -> bool:
+        """Whether some tensor without memory is still in use, by others than the networks that were not read."""
+        theirs = {id(tensor) for network in unread for tensor in (*network.parameters(), *network.buffers())}
+        alive = [tensor for ref in self.made if (tensor := ref()) is not None]
+        return any(tensor.is_meta and id(tensor) not in theirs for tensor in alive)
 
 
 @contextmanager
-def outlines(where: str) -> Iterator[None]:
+def outlines(where: str) -> Iterator[Outline]:
     """Build networks without memory for their weights, and not more than any file would fill. Raises CorruptFile."""
-    count, thread = 0, threading.get_ident()
-
-    def register(_: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        nonlocal count
-        count += threading.get_ident() == thread  # the hook is every thread's
-        if count > MOST_PARAMETERS:
-            raise CorruptFile(f"{where} describes a network of more than {MOST_PARAMETERS:,} tensors")
-
-    handle = register_module_parameter_registration_hook(register)
+    outline = Outline(where)
+    handle = register_module_parameter_registration_hook(outline.register)
     try:
-        with torch.device("meta"), Unfilled():
-            yield
+        with outline:
+            yield outline
     finally:
         handle.remove()
-
-
-DRAWS = {torch.rand, torch.randn, torch.empty}
-
-
-class Undrawn(TorchFunctionMode):
-    """Leaves out what is drawn at random, and how parameters are first filled: a file will fill them.
-
-    Nothing that stays can be missed: what is drawn without a generator of its own is another thing each time.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Call a function of torch, or return zeros, or the tensor that would have been filled."""
-        kwargs = kwargs or {}
-        if kwargs.get("generator") is None:
-            if func in DRAWS:
-                return torch.zeros(*args, **{key: value for key, value in kwargs.items() if key != "generator"})
-            filled = args[0] if args else kwargs.get("tensor")
-            if func in (Tensor.normal_, Tensor.uniform_) or (func in FILLING and isinstance(filled, nn.Parameter)):
-                return filled
-        return func(*args, **kwargs)

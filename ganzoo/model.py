@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,16 +26,15 @@ from ganzoo.format import (
     SAMPLES,
     ComponentFacts,
     Precision,
-    Undrawn,
     kept,
     outlines,
     read_model_file,
 )
 from ganzoo.hub import find, upload
-from ganzoo.pretrained import Inspection, OnePart, TwoStage, inspect, restored, weights
+from ganzoo.pretrained import Inspection, OnePart, fill, inspect, restored, weights
 from ganzoo.registry import Registry, installed
 from ganzoo.step import latent
-from ganzoo.storage import read_tensors, tensor_bytes, to_json, write_folder
+from ganzoo.storage import tensor_bytes, to_json, write_folder
 from ganzoo.strategy import Kit, Strategy
 
 if TYPE_CHECKING:
@@ -76,7 +75,6 @@ class Parts(Protocol):
 
 
 KINDS = ("generator", "discriminator", "ssl")
-Make: TypeAlias = Callable[[str, Part, ImageShape, Registry], nn.Module]
 
 
 @dataclass
@@ -101,14 +99,9 @@ class GAN:
             raise Incompatible(f"{len(self.class_names)} names are given for {self.shape.classes} classes")
 
     @classmethod
-    def build(
-        cls, parts: Parts, shape: ImageShape, registry: Registry | None = None, make: Make | None = None, **more: Any
-    ) -> GAN:
-        """Make untrained networks by name. Raises UnknownComponent, BadOption or Incompatible.
-
-        make: makes generators and trunks, in another way than by name.
-        """
-        registry, make = registry or installed(), make or make_network
+    def build(cls, parts: Parts, shape: ImageShape, registry: Registry | None = None, **more: Any) -> GAN:
+        """Make untrained networks by name. Raises UnknownComponent, BadOption or Incompatible."""
+        registry = registry or installed()
         strategy: Strategy = registry.create("ssl", parts.ssl.name, options=parts.ssl.options)
         if strategy.needs_labels and not shape.classes:
             raise Incompatible(
@@ -119,8 +112,8 @@ class GAN:
             raise Incompatible(f"ssl '{parts.ssl.name}' tells classes apart, and the data has only one")
         kit = Kit(
             shape,
-            trunk=lambda: make("discriminator", parts.discriminator, shape, registry),
-            generator=lambda: make("generator", parts.generator, shape, registry),
+            trunk=lambda: _make("discriminator", parts.discriminator, shape, registry),
+            generator=lambda: _make("generator", parts.generator, shape, registry),
         )
         networks = strategy.networks(kit)
         if generator := networks.get("generator"):
@@ -350,19 +343,21 @@ class GAN:
         told, facts = read_model_file(folder.file(CONFIG), str(folder))
         known: dict[str, Any] = {"class_names": told.class_names, "fit": told.fit, "facts": facts}
         parts = restored(lambda: started(told.components, installed()), told, folder)
-        maker = TwoStage(make_network)
-        with outlines(str(folder)):
-            outline = restored(lambda: cls.build(parts, told.images, make=maker.outline), told, folder)
-        names = [part] if part else [*outline.networks]
-        files = {name: weights(folder, told, name, outline.network(name)) for name in names}
-        maker.need(outline.networks[name] for name in names)
-        with torch.random.fork_rng(devices=[]), Undrawn():
-            gan = restored(lambda: cls.build(parts, told.images, make=maker.again, **known), told, folder)
-        if part:
-            gan.networks = OnePart({part: gan.networks[part]})
-        for name, network in gan.networks.items():
-            network.load_state_dict(read_tensors(files[name]))
-            network.requires_grad_(False).eval()
+        with outlines(str(folder)) as outline:
+            gan = restored(lambda: cls.build(parts, told.images, **known), told, folder)
+        names = [part] if part else [*gan.networks]
+        files = {name: weights(folder, told, name, gan.network(name)) for name in names}
+
+        def filled(gan: GAN) -> GAN:
+            networks = {name: fill(gan.networks[name], file) for name, file in files.items()}
+            gan.networks = OnePart(networks) if part else networks
+            return gan
+
+        unread = [network for name, network in gan.networks.items() if name not in names]
+        gan = filled(gan)
+        if outline.left(unread):  # something that no file holds, as a constant: such networks are made with memory
+            with torch.random.fork_rng(devices=[]):
+                gan = filled(restored(lambda: cls.build(parts, told.images, **known), told, folder))
         if folder.commit:
             gan.facts["hub"] = {"name": getattr(folder, "repo", ""), "commit": folder.commit}
         return gan.to(device)
@@ -400,8 +395,7 @@ def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def make_network(kind: str, part: Part, shape: ImageShape, registry: Registry) -> nn.Module:
-    """Make a generator or a trunk by name. Raises UnknownComponent, BadOption or Incompatible."""
+def _make(kind: str, part: Part, shape: ImageShape, registry: Registry) -> nn.Module:
     component = registry.get(kind, part.name).component
     if component.sizes and shape.size not in component.sizes:
         sizes = ", ".join(map(str, component.sizes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from ganzoo.errors import CorruptFile, GanzooError, Incompatible, UnknownCompone
 from ganzoo.format import CARD, CONFIG, ModelFile, check_weights, read_model_file
 from ganzoo.hub import Folder
 from ganzoo.registry import distributions
+from ganzoo.storage import read_tensors
 
 Built = TypeVar("Built")
 
@@ -24,29 +25,6 @@ class OnePart(dict[str, nn.Module]):
 
     def __missing__(self, name: str) -> nn.Module:
         raise Incompatible(f"this model was read without its {name} (part='{next(iter(self))}'); read it whole")
-
-
-class TwoStage:
-    """Makes the networks of a model twice, in the same order: all as outlines, then anew those that are needed."""
-
-    def __init__(self, make: Callable[..., nn.Module]) -> None:
-        self.make = make
-        self.outlines: list[nn.Module] = []
-        self.needed: set[nn.Module] = set()
-
-    def outline(self, *given: Any) -> nn.Module:
-        """Make a network, and keep it."""
-        self.outlines.append(self.make(*given))
-        return self.outlines[-1]
-
-    def need(self, networks: Iterable[nn.Module]) -> None:
-        """Say that what these hold is needed."""
-        self.needed.update(module for network in networks for module in network.modules())
-
-    def again(self, *given: Any) -> nn.Module:
-        """Make the next network again, or return its outline where nobody needs more."""
-        outline = self.outlines.pop(0)
-        return self.make(*given) if outline in self.needed else outline
 
 
 @dataclass(frozen=True)
@@ -81,6 +59,14 @@ def weights(folder: Folder, told: ModelFile, name: str, outline: nn.Module) -> P
         folder.forget(file)
         raise
     return path
+
+
+def fill(network: nn.Module, path: Path) -> nn.Module:
+    """Return a network with the tensors of a file, which has been compared with it, in place of its own."""
+    like = network.state_dict()
+    tensors = {name: tensor.to(like[name].dtype, copy=True) for name, tensor in read_tensors(path).items()}
+    network.load_state_dict(tensors, assign=True)
+    return network.requires_grad_(False).eval()
 
 
 def restored(build: Callable[[], Built], told: ModelFile, folder: Folder) -> Built:
