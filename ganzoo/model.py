@@ -316,8 +316,9 @@ class GAN:
     def _provenance(self, kind: str) -> dict[str, Any]:
         part: Part = getattr(self.parts, kind)
         plugin = self.registry.get(kind, part.name).plugin
+        package, version = ("" if fact == "?" else fact for fact in (plugin.distribution, plugin.version))
         options = trained(kind, part, self.registry)
-        return {"name": part.name, "options": options, "package": plugin.distribution, "version": plugin.version}
+        return {"name": part.name, "options": options, "package": package, "version": version}
 
     @classmethod
     def from_pretrained(
@@ -348,16 +349,16 @@ class GAN:
         names = [part] if part else [*gan.networks]
         files = {name: weights(folder, told, name, gan.network(name)) for name in names}
 
-        def filled(gan: GAN) -> GAN:
-            networks = {name: fill(gan.networks[name], file) for name, file in files.items()}
+        def filled(gan: GAN, outline: bool) -> GAN:
+            networks = {name: fill(gan.networks[name], file, outline) for name, file in files.items()}
             gan.networks = OnePart(networks) if part else networks
             return gan
 
         unread = [network for name, network in gan.networks.items() if name not in names]
-        gan = filled(gan)
+        gan = filled(gan, outline=True)
         if outline.left(unread):  # something that no file holds, as a constant: such networks are made with memory
             with torch.random.fork_rng(devices=[]):
-                gan = filled(restored(lambda: cls.build(parts, told.images, **known), told, folder))
+                gan = filled(restored(lambda: cls.build(parts, told.images, **known), told, folder), outline=False)
         if folder.commit:
             gan.facts["hub"] = {"name": getattr(folder, "repo", ""), "commit": folder.commit}
         return gan.to(device)

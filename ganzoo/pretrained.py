@@ -61,11 +61,16 @@ def weights(folder: Folder, told: ModelFile, name: str, outline: nn.Module) -> P
     return path
 
 
-def fill(network: nn.Module, path: Path) -> nn.Module:
-    """Return a network with the tensors of a file, which has been compared with it, in place of its own."""
-    like = network.state_dict()
-    tensors = {name: tensor.to(like[name].dtype, copy=True) for name, tensor in read_tensors(path).items()}
-    network.load_state_dict(tensors, assign=True)
+def fill(network: nn.Module, path: Path, outline: bool) -> nn.Module:
+    """Return a network with the tensors of a file, which has been compared with it.
+
+    outline: whether the network has no memory; then it takes copies of them for its own.
+    """
+    tensors = read_tensors(path)
+    if outline:
+        like = network.state_dict()
+        tensors = {name: tensor.to(like[name].dtype, copy=True) for name, tensor in tensors.items()}
+    network.load_state_dict(tensors, assign=outline)
     return network.requires_grad_(False).eval()
 
 
