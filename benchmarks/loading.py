@@ -3,8 +3,9 @@
     python -m benchmarks.loading [--rounds 15] [--networks sngan,stylegan2,dcgan]
 
 By hand is: make the same modules, read the same safetensors into them, and run the generator. Every measurement is a
-process of its own; the kinds take turns. `hub` asks a Hub on loopback which commit `main` is, as a user's would be
-asked over the network; `offline` has HF_HUB_OFFLINE=1. `generator` reads that network alone, `whole` the discriminator
+process of its own; the kinds take turns, and find their modules compiled, as pip leaves them. `hub` asks a Hub on
+loopback which commit `main` is, as a user's would be asked over the network; `cache` names the commit, which the cache
+holds; `offline` has HF_HUB_OFFLINE=1. `generator` reads that network alone, `whole` the discriminator
 too. `all` begins after `import torch`, `work` after the other imports, which by hand are fewer. The models are
 untrained, for RGB images of 32×32.
 """
@@ -36,11 +37,9 @@ GAN.from_pretrained("NAME")
 """
 
 LIBRARY = """
-import huggingface_hub
-from huggingface_hub import HfApi, hf_hub_download
 from ganzoo.model import GAN
 imported()
-gan = GAN.from_pretrained("NAME", part=None if whole else "generator")
+gan = GAN.from_pretrained("NAME", revision=REVISION, part=None if whole else "generator")
 images = gan.sample(1, seed=0)
 """
 
@@ -65,6 +64,7 @@ with torch.no_grad():
 TIMED = """
 import hashlib, json, sys, time
 from importlib import import_module
+from pathlib import Path
 import torch
 zoo, folder, whole, options = sys.argv[1], sys.argv[2], sys.argv[3] == "whole", json.loads(sys.argv[4])
 times = [time.perf_counter()]
@@ -77,8 +77,9 @@ print(json.dumps([seconds, hashlib.sha256(images.numpy().tobytes()).hexdigest()]
 """
 
 WAYS: dict[str, tuple[str, dict[str, str]]] = {
-    "hub": (LIBRARY, {}),
-    "offline": (LIBRARY, {"HF_HUB_OFFLINE": "1"}),
+    "hub": (LIBRARY.replace("REVISION", "None"), {}),
+    "cache": (LIBRARY.replace("REVISION", "Path(folder).name"), {}),
+    "offline": (LIBRARY.replace("REVISION", "None"), {"HF_HUB_OFFLINE": "1"}),
     "by hand": (BY_HAND, {}),
 }
 
@@ -91,7 +92,13 @@ def script(code: str) -> str:
 def python(code: str, *words: str, **environ: str) -> str:
     """Run Python code in a fresh process and return what it prints."""
     command = [sys.executable, "-c", script(code), *words]
-    done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **environ, "PYTHONDONTWRITEBYTECODE": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise SystemExit(done.stderr)
     return done.stdout
@@ -124,7 +131,8 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
 def compare(times: dict[str, list[dict[str, float]]], span: str) -> dict[str, float]:
     """Return the median milliseconds of each way, and their ratios to those by hand."""
     median = {way: statistics.median(t[span] for t in rows) for way, rows in times.items()}
-    ratios = {f"{way} over by hand": round(median[way] / median["by hand"], 3) for way in ("hub", "offline")}
+    way_names = [way for way in WAYS if way != "by hand"]
+    ratios = {f"{way} over by hand": round(median[way] / median["by hand"], 3) for way in way_names}
     return {**{way: round(1000 * t, 1) for way, t in median.items()}, **ratios}
 
 

@@ -80,7 +80,7 @@ def starting(values: Mapping[str, Any], out: str | PathLike[str] | None = None) 
         return {**parts, **shape, **values, "start": begun.start}
     folder = find(values["start"])
     told, _ = read_model_file(folder.file(CONFIG), str(folder))
-    parts = {kind: {"name": c.name, **c.options} for kind, c in told.components}
+    parts = {kind: {"name": c.name, **c.options} for kind, c in told.components.by_kind().items()}
     shape = {"data.size": told.shape.size, "data.channels": told.shape.channels, "data.fit": told.fit}
     return {**parts, **shape, **values, "start": folder.address}
 

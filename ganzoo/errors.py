@@ -78,3 +78,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known name nearest to `name`, or a full stop."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else "."
+
+
+def brief(value: object, most: int = 200) -> str:
+    """Return a value as a message has it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def shown(text: str, keep: str = "") -> str:
+    """Return text that came from elsewhere as a terminal may have it: without control characters, but those to keep."""
+    import unicodedata
+
+    return "".join(c if c in keep or unicodedata.category(c) not in ("Cc", "Cs") else "\ufffd" for c in text)

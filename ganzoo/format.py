@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from msgspec import Meta, Struct, ValidationError, convert, structs
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
-from torch.overrides import TorchFunctionMode
+from torch.utils._device import DeviceContext
 
 from ganzoo.component import ImageShape
-from ganzoo.config import Part
-from ganzoo.errors import CorruptFile
-from ganzoo.storage import read_json, read_shapes
+from ganzoo.errors import CorruptFile, shown
+from ganzoo.storage import read_header, read_json
 
 FORMAT = 1
 CONFIG, CARD, SAMPLES, CURVE = "config.json", "README.md", "samples.png", "curve.png"
@@ -33,75 +33,133 @@ LARGEST_TEXT = 2**20
 MOST_PARAMETERS = 20_000
 """Tensors of the largest network that is built for a file that came from elsewhere."""
 
+DEEPEST = 20
+"""Lists and objects within each other in the deepest `config.json` that is read."""
+
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+TYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.bool: "BOOL", torch.complex64: "C64"}
+TYPES |= {getattr(torch, f"int{bits}"): f"I{bits}" for bits in (8, 16, 32, 64)}
+TYPES |= {getattr(torch, f"uint{bits}"): f"U{bits}" for bits in (8, 16, 32, 64)}
+"""What a header calls a tensor's type."""
 
 PLAIN = r"[a-z0-9][a-z0-9._-]{0,99}"
-Word = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
-Qualified = Annotated[str, Field(pattern=rf"^{PLAIN}/{PLAIN}(/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}})?$")]
-Package = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)?$")]
 VERSION = r"[0-9A-Za-z.+!-]{0,60}"
-Version = Annotated[str, Field(pattern=rf"^{VERSION}$")]
-Weights = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}\.safetensors$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Number = Annotated[int, Field(ge=-(2**31), le=2**31)]
-Scalar = bool | Number | Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=1000)] | None
-Option = Scalar | Annotated[list[Scalar], Field(max_length=1000)]
+Word = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}\Z")]
+Qualified = Annotated[str, Meta(pattern=rf"^{PLAIN}/{PLAIN}(/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}})?\Z")]
+Package = Annotated[str, Meta(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)?\Z")]
+Version = Annotated[str, Meta(pattern=rf"^{VERSION}\Z")]
+Weights = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}\.safetensors\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Text = Annotated[str, Meta(max_length=1000)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Scalar = bool | Annotated[int, Meta(ge=-(2**31), le=2**31)] | Annotated[float, Meta(ge=-1e300, le=1e300)] | Text | None
+Option = Scalar | Annotated[list[Scalar], Meta(max_length=1000)]
 
 
-class Checked(BaseModel):
-    """Values that came from elsewhere."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
-
-
-class Shape(Checked):
+class Shape(Struct, frozen=True):
     """An ImageShape that can be."""
 
     channels: Literal[1, 3, 4]
-    size: Annotated[int, Field(ge=1, le=2**14)]
-    classes: Annotated[int, Field(ge=0, le=2**20)]
+    size: Annotated[int, Meta(ge=1, le=2**14)]
+    classes: Annotated[int, Meta(ge=0, le=2**20)]
 
 
-class ComponentFact(Checked):
-    """A component of a model, and the package that it came from."""
+class ComponentFact(Struct, frozen=True):
+    """A component of a model, and the package that it came from; empty where no package brought it."""
 
     name: Qualified
-    options: Annotated[dict[Word, Option], Field(max_length=100)]
+    options: Annotated[dict[Word, Option], Meta(max_length=100)]
     package: Package
     version: Version
 
 
-class ComponentFacts(Checked):
+class ComponentFacts(Struct, frozen=True):
     """The components of a model."""
 
     generator: ComponentFact
     discriminator: ComponentFact
     ssl: ComponentFact
 
+    def by_kind(self) -> dict[str, ComponentFact]:
+        """Return the components by kind."""
+        return structs.asdict(self)
 
-class ModelFile(Checked):
+
+class ModelFile(Struct, frozen=True):
     """What a model folder's `config.json` holds, besides facts that a run adds."""
 
     library: Literal["ganzoo"]
-    format: Annotated[int, Field(ge=1)]
+    format: Annotated[int, Meta(ge=1, le=FORMAT)]
     version: Version
     shape: Shape
-    class_names: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=2**20)]
+    class_names: Annotated[list[Text], Meta(max_length=2**20)]
     fit: Literal["crop", "pad", "stretch"]
-    dtype: Precision = "fp32"
     components: ComponentFacts
-    sha256: Annotated[dict[Weights, Sha256], Field(max_length=100)]
+    sha256: Annotated[dict[Weights, Sha256], Meta(max_length=100)]
+    dtype: Precision = "fp32"
 
     @property
     def images(self) -> ImageShape:
         """The images that the model was trained on."""
         return ImageShape(self.shape.channels, self.shape.size, self.shape.classes)
 
-    def part(self, kind: str) -> Part:
-        """Return a component and its options, as a configuration holds them."""
-        fact: ComponentFact = getattr(self.components, kind)
-        return Part(**{**fact.options, "name": fact.name})
+
+class MetricFacts(Struct, frozen=True):
+    """How good a model is."""
+
+    error: Annotated[float, Meta(ge=0, le=1)]
+    held_out: Count
+    weights: Text
+    step: Count
+
+
+class DataFacts(Struct, frozen=True):
+    """What a model was trained on."""
+
+    train: Count
+    labelled: Count
+    held_out: Count
+    name: Text | None = None
+    hub: Text | None = None
+
+
+class Named(Struct, frozen=True):
+    """A component in the configuration of a run."""
+
+    name: Text
+
+
+class Source(Struct, frozen=True):
+    """The data in the configuration of a run."""
+
+    source: Text = ""
+
+
+class RunFacts(Struct, frozen=True):
+    """The configuration of a run, as far as a card reads it."""
+
+    generator: Named | None = None
+    discriminator: Named | None = None
+    loss: Named | None = None
+    ssl: Named | None = None
+    augment: Named | None = None
+    penalties: dict[Text, Any] = {}
+    data: Source = Source()
+    batch: Count | None = None
+
+
+class Facts(Struct, frozen=True):
+    """What a run adds to a `config.json`, as far as a card reads it; what is empty is not said."""
+
+    run: RunFacts | None = None
+    data: DataFacts | None = None
+    metrics: MetricFacts | None = None
+    environment: dict[Text, dict[str, Any]] | None = None
+    seconds: Annotated[float, Meta(ge=0, le=2**53)] | None = None
+    step: Count | None = None
+    split: Text | None = None
+    license: Text | None = None
 
 
 def read_model_file(path: Path, where: str) -> tuple[ModelFile, dict[str, Any]]:
@@ -121,33 +179,37 @@ def read_model_file(path: Path, where: str) -> tuple[ModelFile, dict[str, Any]]:
         raise CorruptFile(
             f"{where} was written by ganzoo {version}; install that version: pip install 'torch-ganzoo>={version}'"
         )
+    if not shallow(config, DEEPEST):
+        raise CorruptFile(f"{where}: {CONFIG} is nested more than {DEEPEST} levels deep; no model folder needs so many")
     try:
-        told = ModelFile.model_validate(config)
+        told = convert(config, ModelFile)
+        convert({name: fact for name, fact in config.items() if fact != {}}, Facts)
     except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(map(str, first["loc"]))
-        raise CorruptFile(
-            f"{where}: {CONFIG} does not describe a model ({shown(at[:100])}: {first['msg']:.200})"
-        ) from error
+        said, _, at = str(error).partition(" - at `$.")
+        at = f"{at.rstrip('`')}: " if at else ""
+        raise CorruptFile(f"{where}: {CONFIG} does not describe a model ({shown(at + said)[:300]})") from error
     if len(told.class_names) != told.shape.classes:
         raise CorruptFile(f"{where}: {CONFIG} names {len(told.class_names)} classes, and says {told.shape.classes}")
-    return told, {k: v for k, v in config.items() if k not in ModelFile.model_fields}
+    return told, {k: v for k, v in config.items() if k not in ModelFile.__struct_fields__}
 
 
-def shown(text: str, keep: str = "") -> str:
-    """Return text that came from elsewhere as a terminal may have it: without control characters, but those to keep."""
-    return "".join(c if c in keep or unicodedata.category(c) not in ("Cc", "Cs") else "\ufffd" for c in text)
+def shallow(value: Any, levels: int) -> bool:
+    """Whether lists and dicts lie in each other at most so many levels deep."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(levels > 0 and shallow(v, levels - 1) for v in inner)
 
 
-def check_weights(path: Path, sha256: str | None, like: Mapping[str, Tensor], where: str) -> None:
+def check_weights(
+    path: Path, sha256: str | None, like: Mapping[str, Tensor], where: str, dtype: Precision = "fp32"
+) -> None:
     """Compare a file with the sha256 that its folder names, and its header with a network's tensors.
 
-    Nothing of its content is read into tensors. Raises CorruptFile.
+    dtype: of the file's fractional tensors. Nothing of its content is read into tensors. Raises CorruptFile.
     """
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise CorruptFile(f"{where} is missing or damaged: its sha256 is not the one in {CONFIG}")
-    found = read_shapes(path)
+    found = read_header(path)
     if missing := sorted(like.keys() - found.keys()):
         raise CorruptFile(f"{where} lacks the tensor '{missing[0]}' ({len(missing)} in all)")
     if surplus := sorted(found.keys() - like.keys()):
@@ -155,8 +217,16 @@ def check_weights(path: Path, sha256: str | None, like: Mapping[str, Tensor], wh
             f"{where} has a tensor '{shown(surplus[0][:100])}' that this network does not ({len(surplus)} in all)"
         )
     for name, tensor in like.items():
-        if list(tensor.shape) != found[name]:
-            raise CorruptFile(f"{where}: '{name}' has shape {found[name]}, not {list(tensor.shape)}")
+        kind, shape = found[name]
+        if shape != list(tensor.shape):
+            raise CorruptFile(f"{where}: '{name}' has shape {shape}, not {list(tensor.shape)}")
+        if kind != (wanted := TYPES.get(kept(tensor, dtype), "")):
+            raise CorruptFile(f"{where}: '{name}' is of type {kind}, not {wanted}")
+
+
+def kept(tensor: Tensor, dtype: Precision) -> torch.dtype:
+    """Return the type that a tensor of a network has in a file."""
+    return DTYPES[dtype] if tensor.is_floating_point() else tensor.dtype
 
 
 FILLING = {Tensor.normal_, Tensor.uniform_, nn.functional.normalize, *filter(callable, vars(nn.init).values())}
@@ -164,55 +234,80 @@ FILLING = {Tensor.normal_, Tensor.uniform_, nn.functional.normalize, *filter(cal
 EVERYWHERE = {getattr(t, f) for t in (torch, Tensor) for f in ("add", "sub", "mul", "div", "sqrt", "rsqrt")}
 """Functions of torch whose value at one place depends on that place alone."""
 SHAPES: dict[Any, Callable[..., Tensor]] = {
-    torch.mv: lambda matrix, _: matrix.new_empty(len(matrix)),
+    torch.mv: lambda matrix, _: matrix.new_empty(matrix.shape[:1]),
     torch.vdot: lambda vector, _: vector.new_empty(()),
     torch.outer: lambda a, b: a.new_empty(len(a), len(b)),
     torch.norm_except_dim: lambda v, _=2, dim=0: v.new_empty(
         [n ** (i == dim) for i, n in enumerate(v.shape)] * (dim >= 0)
     ),
     torch._weight_norm: lambda v, *_: v,
-    torch.randn: torch.empty,
+    torch.randn: lambda *size: torch.empty(*size, device="meta"),
 }
 """What has the shape that some others return."""
 
 
-class Unfilled(TorchFunctionMode):
-    """Leaves out what is about values alone: without memory there are none.
+def everywhere(func: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Return what such a function returns: for fractional numbers, something of the shape."""
+    given = [a for a in args if isinstance(a, Tensor)]
+    if not given or any(t.dtype != torch.float32 for t in given):
+        return func(*args)
+    sizes = zip_longest(*(reversed(t.shape) for t in given), fillvalue=1)
+    return given[0].new_empty([next((n for n in ns if n != 1), 1) for ns in sizes][::-1])
 
-    It is for speed. On the device "meta" each of these functions is one of many in Python, and the first of them
-    imports torch's compiler, which takes seconds.
+
+class Outline(DeviceContext):
+    """Makes tensors without memory, leaves out what is about their values alone, and knows which of them are left.
+
+    The second is for speed. On the device "meta" each of these functions is one of many in Python, and the first of
+    them imports torch's compiler, which takes seconds.
     """
+
+    def __init__(self, where: str) -> None:
+        super().__init__(torch.device("meta"))
+        self.where, self.thread = where, threading.get_ident()
+        self.parameters = 0
+        self.made: list[weakref.ref[Tensor]] = []
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Call a function of torch, or return something of the shape that it returns."""
-        kwargs = kwargs or {}
         if func in FILLING:
-            return args[0] if args else next(iter(kwargs.values()))
-        given = [a for a in args if isinstance(a, Tensor)]
-        if kwargs or any(t.dtype != torch.float32 for t in given):
-            return func(*args, **kwargs)
-        if func in EVERYWHERE and given:
-            sizes = zip_longest(*(reversed(t.shape) for t in given), fillvalue=1)
-            return given[0].new_empty([next((n for n in ns if n != 1), 1) for ns in sizes][::-1])
-        return SHAPES.get(func, func)(*args)
+            return args[0] if args else next(iter((kwargs or {}).values()))
+        if func in SHAPES and not kwargs:
+            made = SHAPES[func](*args)
+        elif func in EVERYWHERE and not kwargs:
+            made = everywhere(func, *args)
+        else:
+            made = super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
+        several = made if isinstance(made, tuple | list) else (made,)
+        self.made += [weakref.ref(one) for one in several if isinstance(one, Tensor)]
+        return made
+
+    def register(self, module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        """Note a parameter. Raises CorruptFile when there are more than any file would fill."""
+        if threading.get_ident() != self.thread:  # the hook is that of every thread
+            return
+        self.parameters += 1
+        if self.parameters > MOST_PARAMETERS:
+            raise CorruptFile(f"{self.where} describes a network of more than {MOST_PARAMETERS:,} tensors")
+        if parameter is not None:
+            self.made.append(weakref.ref(parameter))
+
+    def left(self, unread: Iterable[nn.Module] = ()) -> bool:
+        """Whether some tensor without memory is still in use, by others than the networks that were not read."""
+        theirs = {id(tensor) for network in unread for tensor in (*network.parameters(), *network.buffers())}
+        alive = [tensor for ref in self.made if (tensor := ref()) is not None]
+        return any(tensor.is_meta and id(tensor) not in theirs for tensor in alive)
 
 
 @contextmanager
-def outlines(where: str) -> Iterator[None]:
+def outlines(where: str) -> Iterator[Outline]:
     """Build networks without memory for their weights, and not more than any file would fill. Raises CorruptFile."""
-    count = 0
-
-    def register(_: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        nonlocal count
-        count += 1
-        if count > MOST_PARAMETERS:
-            raise CorruptFile(f"{where} describes a network of more than {MOST_PARAMETERS:,} tensors")
-
-    handle = register_module_parameter_registration_hook(register)
+    outline = Outline(where)
+    handle = register_module_parameter_registration_hook(outline.register)
     try:
-        with torch.device("meta"), Unfilled():
-            yield
+        with outline:
+            yield outline
     finally:
         handle.remove()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from ganzoo.format import CARD, CONFIG, CURVE, LARGEST_TEXT, SAMPLES, read_model
 
 TAG = "ganzoo"
 REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 PLACEHOLDER = "ORG/NAME"
 """Stands in a card for a model's name until it has one."""
 MOST_BYTES = 2**35
@@ -84,7 +86,6 @@ class Remote:
 
     repo: str
     commit: str
-    listed: Mapping[str, int | None]
     token: str | bool | None = None
 
     def __str__(self) -> str:
@@ -95,22 +96,33 @@ class Remote:
         """`org/name@commit`."""
         return f"{self.repo}@{self.commit}"
 
+    @cached_property
+    def listed(self) -> Mapping[str, int | None]:
+        """The files with their bytes: as the Hub says, or where it cannot be reached the cache. Raises HubError."""
+        try:
+            return look(self.repo, self.commit, self.token)[1]
+        except HubError as error:
+            path = None if answered(error) else cached(self.repo, self.commit, CONFIG)
+            if path is None:
+                raise
+            return {file.name: file.stat().st_size for file in path.parent.iterdir() if file.is_file()}
+
     def file(self, name: str) -> Path:
-        """Fetch a file, or take it from the cache. Raises HubError, or CorruptFile when it is too large."""
+        """Take a file from the cache, or fetch it. Raises HubError, or CorruptFile when it is too large."""
+        if path := cached(self.repo, self.commit, name):
+            return path
         from huggingface_hub import hf_hub_download
 
-        check_size(self.repo, name, self.listed)
+        check_size(self.repo, name, self.listed.get(name))
         with plainly(self.repo, self.commit, name):
             return Path(patiently(lambda: hf_hub_download(self.repo, name, revision=self.commit, token=self.token)))
 
     def forget(self, name: str) -> None:
         """Remove a file from the cache, and the configuration that it was compared with: both are fetched again."""
-        from huggingface_hub import try_to_load_from_cache
-
         for one in {name, CONFIG}:
-            if isinstance(path := try_to_load_from_cache(self.repo, one, revision=self.commit), str):
-                Path(path).resolve().unlink(missing_ok=True)
-                Path(path).unlink(missing_ok=True)
+            if path := cached(self.repo, self.commit, one):
+                path.resolve().unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of every file, as the Hub lists them."""
@@ -138,30 +150,62 @@ def find(model: str | Path, revision: str | None = None, token: str | bool | Non
 def resolve(repo: str, revision: str | None, token: str | bool | None) -> Remote:
     """Ask the Hub, or where it cannot be reached the cache, which commit a revision is.
 
-    Raises HubError, or CorruptFile when its configuration is none; it is then not kept in the cache.
+    A commit that the cache holds is not asked for. Raises HubError, or CorruptFile when its configuration is none; it
+    is then not kept in the cache.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub import constants
 
-    listed: dict[str, int | None] = {}
-    try:
-        listed = look(repo, revision, token)[1]
-    except HubError as error:
-        if isinstance(error.__cause__, HfHubHTTPError):  # an answer; without one, the cache may know
-            raise
-    check_size(repo, CONFIG, listed)
-    with plainly(repo, revision, CONFIG):
-        path = patiently(
-            lambda: Path(hf_hub_download(repo, CONFIG, revision=revision, token=token, local_files_only=not listed))
-        )
-    listed = listed or {file.name: file.stat().st_size for file in path.parent.iterdir() if file.is_file()}
-    folder = Remote(repo, path.parent.name, listed, token)
+    certain = constants.HF_HUB_OFFLINE or COMMIT.fullmatch(revision or "")
+    path = (certain and cached(repo, revision or "main", CONFIG)) or fetch_config(repo, revision, token)
+    folder = Remote(repo, path.parent.name, token)
     try:
         read_model_file(path, str(folder))
     except CorruptFile:
         folder.forget(CONFIG)
         raise
     return folder
+
+
+def cached(repo: str, revision: str, name: str) -> Path | None:
+    """Return where the cache holds a file, or None.
+
+    The layout is that of huggingface.co/docs/huggingface_hub/guides/manage-cache; the client says the same, but takes
+    longer to import than a model to be read.
+    """
+    from huggingface_hub import constants
+
+    place = Path(constants.HF_HUB_CACHE, f"models--{repo.replace('/', '--')}")
+    ref = place / "refs" / revision
+    commit = ref.read_text().strip() if ref.is_file() else revision
+    path = place / "snapshots" / commit / name
+    return path if COMMIT.fullmatch(commit) and path.is_file() else None
+
+
+def fetch_config(repo: str, revision: str | None, token: str | bool | None) -> Path:
+    """Return where the configuration of a revision lies, in the folder of its commit; the newest that can be had."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    here = False
+    try:
+        with plainly(repo, revision, CONFIG):
+            url = hf_hub_url(repo, CONFIG, revision=revision)
+            size = patiently(lambda: get_hf_file_metadata(url, token=token, timeout=PATIENCE)).size
+        check_size(repo, CONFIG, size)
+    except HubError as error:
+        if answered(error):
+            raise
+        here = True
+    with plainly(repo, revision, CONFIG):
+        return patiently(
+            lambda: Path(hf_hub_download(repo, CONFIG, revision=revision, token=token, local_files_only=here))
+        )
+
+
+def answered(error: HubError) -> bool:
+    """Whether the Hub was reached; without an answer, the cache may know."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return isinstance(error.__cause__, HfHubHTTPError)
 
 
 def look(repo: str, revision: str | None, token: str | bool | None) -> tuple[str, dict[str, int | None]]:
@@ -175,10 +219,10 @@ def look(repo: str, revision: str | None, token: str | bool | None) -> tuple[str
     return str(info.sha), {f.rfilename: f.size for f in info.siblings or []}
 
 
-def check_size(repo: str, name: str, listed: Mapping[str, int | None]) -> None:
+def check_size(repo: str, name: str, size: int | None) -> None:
     """Raise CorruptFile when a file is larger than any that is fetched."""
-    size, most = listed.get(name) or 0, LARGEST_TEXT if name in (CONFIG, CARD) else MOST_BYTES
-    if size > most:
+    most = LARGEST_TEXT if name in (CONFIG, CARD) else MOST_BYTES
+    if size and size > most:
         raise CorruptFile(f"{repo}: {name} has {size:,} bytes; at most {most:,} are fetched")
 
 
@@ -200,20 +244,36 @@ def upload(
 
     api, files = HfApi(token=token), contents(folder, repo)
     with plainly(repo, revision):
+        new = not patiently(lambda: api.repo_exists(repo))
         patiently(lambda: api.create_repo(repo, private=private, exist_ok=True))
-        if revision:
-            api.create_branch(repo, branch=revision, exist_ok=True)
-    commit, listed = look(repo, revision, token)
-    stale: set[str] = set()
-    if CONFIG in listed:
-        before = Remote(repo, commit, listed, token).file(CONFIG)
-        told, _ = read_model_file(before, f"{repo}, which would be overwritten,")
-        stale = set(told.sha256) & set(listed) - set(files)
-    changes: list[Any] = [CommitOperationAdd(name, content) for name, content in files.items()]
-    changes += [CommitOperationDelete(name) for name in sorted(stale)]
-    with plainly(repo, revision):
-        done = api.create_commit(repo, changes, commit_message=message, revision=revision, parent_commit=commit)
+    with left_behind(repo, new):
+        with plainly(repo, revision):
+            if revision:
+                api.create_branch(repo, branch=revision, exist_ok=True)
+        commit, listed = look(repo, revision, token)
+        stale: set[str] = set()
+        if CONFIG in listed:
+            before = Remote(repo, commit, token).file(CONFIG)
+            told, _ = read_model_file(before, f"{repo}, which would be overwritten,")
+            stale = set(told.sha256) & set(listed) - set(files)
+        changes: list[Any] = [CommitOperationAdd(name, content) for name, content in files.items()]
+        changes += [CommitOperationDelete(name) for name in sorted(stale)]
+        with plainly(repo, revision):
+            done = api.create_commit(repo, changes, commit_message=message, revision=revision, parent_commit=commit)
     return str(done.repo_url)
+
+
+@contextmanager
+def left_behind(repo: str, new: bool) -> Iterator[None]:
+    """Say of an error that a repository was made before it. It is left there: to delete one is its owner's to do."""
+    try:
+        yield
+    except HubError as error:
+        if not new:
+            raise
+        raise HubError(
+            f"{error}. The repository was made and may still be empty: publish again, or: hf repos delete {repo}"
+        ) from error
 
 
 def contents(folder: Path, repo: str) -> dict[str, bytes | str]:

@@ -9,41 +9,54 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import torch
-from PIL import Image
+from msgspec import structs
 from torch import Tensor, nn
 
 import ganzoo
-from ganzoo.card import render
 from ganzoo.component import ImageShape
-from ganzoo.config import Part
 from ganzoo.errors import BadData, Incompatible
 from ganzoo.format import (
     CARD,
     CONFIG,
     CURVE,
-    DTYPES,
     FORMAT,
     SAMPLES,
+    ComponentFacts,
     Precision,
+    kept,
     outlines,
     read_model_file,
 )
 from ganzoo.hub import find, upload
 from ganzoo.latents import images_of
-from ganzoo.pictures import from_uint8, grid, png, prepare
-from ganzoo.pretrained import Inspection, OnePart, inspect, restored, weights
+from ganzoo.pretrained import Inspection, OnePart, fill, inspect, restored, weights
 from ganzoo.registry import Registry, installed
 from ganzoo.step import latent
-from ganzoo.storage import read_tensors, tensor_bytes, to_json, write_folder
+from ganzoo.storage import tensor_bytes, to_json, write_folder
 from ganzoo.strategy import Kit, Strategy
 
-Pictures: TypeAlias = Tensor | Image.Image | str | Path | Sequence[Image.Image | str | Path]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pictures: TypeAlias = "Tensor | Image | str | Path | Sequence[Image | str | Path]"
 """Images as users have them: a tensor in [-1, 1] or uint8, a picture or path, or several."""
 
 CHUNK = 256
+
+
+class Part(Protocol):
+    """A component and its options."""
+
+    @property
+    def name(self) -> str:
+        """`plugin/name`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What it is given besides the shape of the images."""
 
 
 class Parts(Protocol):
@@ -62,13 +75,7 @@ class Parts(Protocol):
         """The ssl and its options."""
 
 
-@dataclass(frozen=True)
-class Named:
-    """The components of a model folder."""
-
-    generator: Part
-    discriminator: Part
-    ssl: Part
+KINDS = ("generator", "discriminator", "ssl")
 
 
 @dataclass
@@ -84,8 +91,13 @@ class GAN:
     shape: ImageShape
     class_names: Sequence[str] = ()
     fit: str = "crop"
-    components: dict[str, dict[str, Any]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    registry: Registry = field(default_factory=installed, repr=False)
+
+    def __post_init__(self) -> None:
+        self.class_names = self.class_names or [str(n) for n in range(self.shape.classes)]
+        if len(self.class_names) != self.shape.classes:
+            raise Incompatible(f"{len(self.class_names)} names are given for {self.shape.classes} classes")
 
     @classmethod
     def build(cls, parts: Parts, shape: ImageShape, registry: Registry | None = None, **more: Any) -> GAN:
@@ -120,8 +132,7 @@ class GAN:
         if odd := sorted(moving ^ networks.keys()):
             does = "moves a network '{}' that it does not make" if odd[0] in moving else "moves no network '{}'"
             raise Incompatible(f"ssl '{parts.ssl.name}' {does.format(odd[0])}: a fault of that plugin")
-        components = {kind: _provenance(kind, getattr(parts, kind), registry) for kind in Named.__dataclass_fields__}
-        return cls(parts, networks, strategy, shape, components=components, **more)
+        return cls(parts, networks, strategy, shape, registry=registry, **more)
 
     def copy(self) -> GAN:
         """Return a copy with networks of its own, without gradients, for evaluation."""
@@ -254,16 +265,17 @@ class GAN:
         return torch.cat(parts) if parts else torch.empty(0, self.shape.channels, self.shape.size, self.shape.size)
 
     def _chunks(self, images: Pictures) -> Iterator[Tensor]:
-        if isinstance(images, str | Path | Image.Image):
-            images = [images]
-        for i in range(0, len(images), CHUNK):
-            yield self.prepare(images[i : i + CHUNK]).to(self.device)
+        several = images if isinstance(images, Tensor) else _several(images)
+        for i in range(0, len(several), CHUNK):
+            yield self.prepare(several[i : i + CHUNK]).to(self.device)
 
     def prepare(self, images: Pictures) -> Tensor:
         """Return images as the networks take them: float `[B, C, H, W]` in [-1, 1], of the training size.
 
         Raises BadData for an image that cannot be read, or a tensor of another shape.
         """
+        from ganzoo.pictures import from_uint8
+
         wanted = (self.shape.channels, self.shape.size, self.shape.size)
         if isinstance(images, Tensor):
             if images.dtype != torch.uint8 and not images.is_floating_point():
@@ -273,12 +285,15 @@ class GAN:
                     f"images of shape {list(images.shape)} given; this model takes [B, {', '.join(map(str, wanted))}]"
                 )
             return from_uint8(images) if images.dtype == torch.uint8 else images.float()
-        several = [images] if isinstance(images, str | Path | Image.Image) else images
-        return from_uint8(torch.stack([self._read(image) for image in several]))
+        return from_uint8(torch.stack([self._read(image) for image in _several(images)]))
 
-    def _read(self, image: Image.Image | str | Path) -> Tensor:
+    def _read(self, image: Image | str | Path) -> Tensor:
+        from PIL import Image
+
+        from ganzoo.pictures import prepare
+
         try:
-            picture = image if isinstance(image, Image.Image) else Image.open(image)
+            picture = Image.open(image) if isinstance(image, str | Path) else image
             return torch.from_numpy(prepare(picture, self.shape.channels, self.shape.size, self.fit))
         except Exception as error:  # decoders raise anything from OSError to SyntaxError
             raise BadData(f"image {image} cannot be read ({error})") from error
@@ -288,10 +303,11 @@ class GAN:
 
         dtype: of the weights in the files. more: further pictures. Raises CannotWrite.
         """
+        from ganzoo.card import render
+        from ganzoo.pictures import grid, png
+
         files = {
-            f"{name}.safetensors": tensor_bytes(
-                {k: t.to(DTYPES[dtype]) if t.is_floating_point() else t for k, t in m.state_dict().items()}
-            )
+            f"{name}.safetensors": tensor_bytes({k: t.to(kept(t, dtype)) for k, t in m.state_dict().items()})
             for name, m in self.networks.items()
         }
         config = {
@@ -302,7 +318,7 @@ class GAN:
             "class_names": list(self.class_names),
             "fit": self.fit,
             "dtype": dtype,
-            "components": self.components,
+            "components": {kind: self._provenance(kind) for kind in KINDS},
             "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
             **self.facts,
         }
@@ -310,8 +326,15 @@ class GAN:
         files |= more or {}
         if "generator" in self.networks:
             files[SAMPLES] = png(grid(self.sample(100, seed=0)))
-        files[CARD] = render(config, pictures=[n for n in (SAMPLES, CURVE) if n in files]).encode()
+        files[CARD] = render(config, pictures=[n for n in (SAMPLES, CURVE) if n in files]).encode(errors="replace")
         write_folder(Path(folder), files)
+
+    def _provenance(self, kind: str) -> dict[str, Any]:
+        part: Part = getattr(self.parts, kind)
+        plugin = self.registry.get(kind, part.name).plugin
+        package, version = ("" if fact == "?" else fact for fact in (plugin.distribution, plugin.version))
+        options = trained(kind, part, self.registry)
+        return {"name": part.name, "options": options, "package": package, "version": version}
 
     @classmethod
     def from_pretrained(
@@ -335,20 +358,23 @@ class GAN:
         """
         folder = find(model, revision, token)
         told, facts = read_model_file(folder.file(CONFIG), str(folder))
-        kinds = Named.__dataclass_fields__
-        parts = restored(lambda: Named(**{k: trained(k, told.part(k), installed()) for k in kinds}), told, folder)
         known: dict[str, Any] = {"class_names": told.class_names, "fit": told.fit, "facts": facts}
-        with outlines(str(folder)):
-            outline = restored(lambda: cls.build(parts, told.images), told, folder)
-        names = [part] if part else [*outline.networks]
-        files = {name: weights(folder, told, name, outline.network(name)) for name in names}
-        with torch.random.fork_rng(devices=[]):
+        parts = restored(lambda: started(told.components, installed()), told, folder)
+        with outlines(str(folder)) as outline:
             gan = restored(lambda: cls.build(parts, told.images, **known), told, folder)
-        if part:
-            gan.networks = OnePart({part: gan.networks[part]})
-        for name, network in gan.networks.items():
-            network.load_state_dict(read_tensors(files[name]))
-            network.requires_grad_(False).eval()
+        names = [part] if part else [*gan.networks]
+        files = {name: weights(folder, told, name, gan.network(name)) for name in names}
+
+        def filled(gan: GAN, outline: bool) -> GAN:
+            networks = {name: fill(gan.networks[name], file, outline) for name, file in files.items()}
+            gan.networks = OnePart(networks) if part else networks
+            return gan
+
+        unread = [network for name, network in gan.networks.items() if name not in names]
+        gan = filled(gan, outline=True)
+        if outline.left(unread):  # something that no file holds, as a constant: such networks are made with memory
+            with torch.random.fork_rng(devices=[]):
+                gan = filled(restored(lambda: cls.build(parts, told.images, **known), told, folder), outline=False)
         if folder.commit:
             gan.facts["hub"] = {"name": getattr(folder, "repo", ""), "commit": folder.commit}
         return gan.to(device)
@@ -397,13 +423,17 @@ def _make(kind: str, part: Part, shape: ImageShape, registry: Registry) -> nn.Mo
     return made
 
 
-def _provenance(kind: str, part: Part, registry: Registry) -> dict[str, Any]:
-    plugin = registry.get(kind, part.name).plugin
-    options = trained(kind, part, registry).options
-    return {"name": part.name, "options": options, "package": plugin.distribution, "version": plugin.version}
+def _several(images: Any) -> Sequence[Any]:
+    return images if isinstance(images, Sequence) and not isinstance(images, str) else [images]
 
 
-def trained(kind: str, part: Part, registry: Registry) -> Part:
-    """Return a part without the options about the weights that training starts from: a trained one has its own."""
+def trained(kind: str, part: Part, registry: Registry) -> dict[str, Any]:
+    """Return a part's options but those about the weights that training starts from: a trained one has its own."""
     start = registry.get(kind, part.name).component.start
-    return Part(**{"name": part.name, **{name: v for name, v in part.options.items() if name not in start}})
+    return {name: value for name, value in part.options.items() if name not in start}
+
+
+def started(facts: ComponentFacts, registry: Registry) -> ComponentFacts:
+    """Return the components of a trained model, without such options."""
+    found = facts.by_kind().items()
+    return ComponentFacts(**{kind: structs.replace(f, options=trained(kind, f, registry)) for kind, f in found})

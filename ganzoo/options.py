@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
-from docstring_parser import parse
-from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, ValidationError, create_model
+from msgspec import ValidationError, convert
 
-from ganzoo.errors import BadOption, nearest
+from ganzoo.errors import BadOption, brief, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,7 @@ class Option:
     annotation: Any
     default: Any
     required: bool
-    meaning: str
+    meaning: str = ""
 
     @property
     def type(self) -> str:
@@ -38,19 +36,8 @@ def options_of(target: Callable[..., Any]) -> list[Option]:
 
     Meanings come from the docstring of the target or, for a class, also of its `__init__` and its bases.
     """
-    hints = _hints(target)
     meanings = _meanings(target)
-    return [
-        Option(
-            name=p.name,
-            annotation=hints.get(p.name, Any if p.annotation is p.empty else p.annotation),
-            default=None if p.default is p.empty else p.default,
-            required=p.default is p.empty,
-            meaning=meanings.get(p.name, ""),
-        )
-        for p in inspect.signature(target).parameters.values()
-        if p.name != "shape" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]
+    return [replace(o, meaning=meanings.get(o.name, "")) for o in _unexplained(target)]
 
 
 def check_options(target: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -59,7 +46,7 @@ def check_options(target: Callable[..., Any], given: Mapping[str, Any], where: s
     `where` names the component in messages, as in `generator 'dcgan'`.
     Raises BadOption for an unknown option, a missing one, or a value of another type.
     """
-    known = {o.name: o for o in options_of(target)}
+    known = {o.name: o for o in _unexplained(target)}
     for name in given:
         if name not in known:
             valid = ", ".join(known) or "none"
@@ -69,29 +56,36 @@ def check_options(target: Callable[..., Any], given: Mapping[str, Any], where: s
             raise BadOption(f"{where}: option '{name}' is {known[name].type}, not {value!r}")
         if isinstance(value, float) and not math.isfinite(value):
             raise BadOption(f"{where}: option '{name}' cannot be {value}")
+    if missing := next((o for o in known.values() if o.required and o.name not in given), None):
+        raise BadOption(f"{where} needs the option '{missing.name}' ({missing.type})")
+    return {name: _converted(known[name], value, where) for name, value in given.items()}
+
+
+def _converted(option: Option, value: Any, where: str) -> Any:
     try:
-        model = _model(target)
-        checked = model.model_validate(dict(given))
+        return convert(value, option.annotation, strict=False)
+    except TypeError:  # an annotation that says nothing of plain values: leave that one unchecked
+        return value
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        if first["type"] == "missing":
-            raise BadOption(f"{where} needs the option '{name}' ({known[name].type})") from error
+        said = str(error)
         raise BadOption(
-            f"{where}: option '{name}' is {known[name].type}, not {first['input']!r} ({first['msg'].lower()})"
+            f"{where}: option '{option.name}' is {option.type}, not {brief(value)} ({said[:1].lower()}{said[1:]})"
         ) from error
-    return {name: getattr(checked, name) for name in given}
 
 
-@functools.cache
-def _model(target: Callable[..., Any]) -> Any:
-    make: Callable[..., Any] = create_model
-    fields: dict[str, Any] = {o.name: (o.annotation, ... if o.required else o.default) for o in options_of(target)}
-    config = ConfigDict(extra="forbid", protected_namespaces=())
-    try:
-        return make("Options", __config__=config, **fields)
-    except (PydanticSchemaGenerationError, PydanticUserError):
-        return make("Options", __config__=config, **{n: (Any, default) for n, (_, default) in fields.items()})
+def _unexplained(target: Callable[..., Any]) -> list[Option]:
+    """Return the options of `target` without their meanings."""
+    hints = _hints(target)
+    return [
+        Option(
+            name=p.name,
+            annotation=hints.get(p.name, Any if p.annotation is p.empty else p.annotation),
+            default=None if p.default is p.empty else p.default,
+            required=p.default is p.empty,
+        )
+        for p in inspect.signature(target).parameters.values()
+        if p.name != "shape" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
@@ -105,6 +99,8 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _meanings(target: Callable[..., Any]) -> dict[str, str]:
+    from docstring_parser import parse
+
     owners = (
         [*reversed(inspect.getmro(target)), vars(target).get("__init__", target)]
         if isinstance(target, type)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec import to_builtins
 from torch import nn
 
 from ganzoo.component import describe
@@ -14,6 +15,7 @@ from ganzoo.errors import CorruptFile, GanzooError, Incompatible, UnknownCompone
 from ganzoo.format import CARD, CONFIG, ModelFile, check_weights, read_model_file
 from ganzoo.hub import Folder
 from ganzoo.registry import distributions
+from ganzoo.storage import read_tensors
 
 Built = TypeVar("Built")
 
@@ -41,7 +43,7 @@ def inspect(folder: Folder) -> Inspection:
     told, facts = read_model_file(folder.file(CONFIG), str(folder))
     sizes = folder.sizes()
     card = folder.file(CARD).read_text(encoding="utf-8", errors="replace") if CARD in sizes else ""
-    return Inspection(str(folder), folder.commit, {**told.model_dump(mode="json"), **facts}, card, sizes)
+    return Inspection(str(folder), folder.commit, {**to_builtins(told), **facts}, card, sizes)
 
 
 def weights(folder: Folder, told: ModelFile, name: str, outline: nn.Module) -> Path:
@@ -52,11 +54,24 @@ def weights(folder: Folder, told: ModelFile, name: str, outline: nn.Module) -> P
     file = f"{name}.safetensors"
     path = folder.file(file)
     try:
-        check_weights(path, told.sha256.get(file), outline.state_dict(), f"{folder}: {file}")
+        check_weights(path, told.sha256.get(file), outline.state_dict(), f"{folder}: {file}", told.dtype)
     except CorruptFile:
         folder.forget(file)
         raise
     return path
+
+
+def fill(network: nn.Module, path: Path, outline: bool) -> nn.Module:
+    """Return a network with the tensors of a file, which has been compared with it.
+
+    outline: whether the network has no memory; then it takes copies of them for its own.
+    """
+    tensors = read_tensors(path)
+    if outline:
+        like = network.state_dict()
+        tensors = {name: tensor.to(like[name].dtype, copy=True) for name, tensor in tensors.items()}
+    network.load_state_dict(tensors, assign=outline)
+    return network.requires_grad_(False).eval()
 
 
 def restored(build: Callable[[], Built], told: ModelFile, folder: Folder) -> Built:
@@ -73,7 +88,7 @@ def restored(build: Callable[[], Built], told: ModelFile, folder: Folder) -> Bui
 
 def wanted(told: ModelFile) -> str:
     """Return which packages a model says that it needs, and this machine lacks."""
-    facts = (fact for _, fact in told.components)
+    facts = told.components.by_kind().values()
     named = sorted({f.package for f in facts if f.package} - set(distributions()))
     if not named:
         return ""

@@ -13,7 +13,7 @@ import pluggy
 
 from ganzoo import hookspecs
 from ganzoo.component import NAME, Component, describe
-from ganzoo.errors import BadOption, BrokenPlugin, GanzooError, NameClash, UnknownComponent, nearest
+from ganzoo.errors import BadOption, BrokenPlugin, GanzooError, NameClash, UnknownComponent, brief, nearest
 from ganzoo.hookspecs import KINDS
 
 GROUP = "ganzoo"
@@ -151,7 +151,8 @@ class Registry:
         except GanzooError:
             raise
         except Exception as error:  # a value of the right type that makes no sense, or a fault of the plugin
-            raise BadOption(f"{where} cannot be made with {checked or 'its defaults'} ({describe(error)})") from error
+            given = brief(checked) if checked else "its defaults"
+            raise BadOption(f"{where} cannot be made with {given} ({describe(error)})") from error
 
     def _unknown(self, kind: str, name: str, offered: Iterable[Registered]) -> str:
         plugin, slash, bare = name.rpartition("/")

@@ -113,15 +113,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CorruptFile(f"{path} cannot be read as safetensors ({error})") from error
 
 
-def read_shapes(path: Path) -> dict[str, list[int]]:
-    """Return the names and shapes of a safetensors file's tensors, from its header alone. Raises CorruptFile."""
+def read_header(path: Path) -> dict[str, tuple[str, list[int]]]:
+    """Return type (`F32`, `I64`, …) and shape of a safetensors file's tensors by name, from its header alone.
+
+    Raises CorruptFile.
+    """
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
         if size > LARGEST_HEADER:
             raise CorruptFile(f"{path} has a header of {size:,} bytes; no network needs more than {LARGEST_HEADER:,}")
         with safetensors.safe_open(path, framework="pt") as file:
-            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {name: (one.get_dtype(), one.get_shape()) for name, one in slices.items()}
     except (OSError, safetensors.SafetensorError) as error:
         raise CorruptFile(f"{path} cannot be read as safetensors ({error})") from error
 

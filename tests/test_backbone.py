@@ -126,7 +126,7 @@ def test_a_trained_model_needs_no_published_weights(tmp_path: Path, monkeypatch:
     loaded = GAN.from_pretrained(tmp_path / "r")
     x = torch.rand(4, 1, 32, 32)
     torch.testing.assert_close(made.classify(x), loaded.classify(x))
-    assert loaded.components["discriminator"]["options"] == {}
+    assert loaded.parts.discriminator.options == {}
 
 
 def test_members_are_listed(cli: Cli) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
@@ -25,8 +27,9 @@ from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
 import ganzoo
 from ganzoo import GAN, Config, ImageShape
+from ganzoo.critic import Critic
 from ganzoo.errors import BadOption, CorruptFile, HubError, Incompatible, UnknownComponent
-from ganzoo.format import outlines
+from ganzoo.format import DEEPEST, MOST_PARAMETERS, outlines
 from ganzoo.hub import contents
 from ganzoo.registry import installed
 from tests.conftest import SMALL, python
@@ -210,6 +213,79 @@ def test_one_network_alone(hub: Hub, runs: Path) -> None:
         critic.sample(1)
     with pytest.raises(Incompatible, match="has no encoder"):
         GAN.from_pretrained("bob/gan", part="encoder")
+
+
+def test_networks_that_are_not_asked_for_are_not_made(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory: list[bool] = []
+    start = Critic.__init__
+    monkeypatch.setattr(Critic, "__init__", lambda self, *parts: (start(self, *parts), memory.append(own(self)))[0])
+    whole = GAN.from_pretrained(runs / "first")
+    assert memory.count(True) <= 1
+    memory.clear()
+    gan = GAN.from_pretrained(runs / "first", part="generator")
+    assert memory == [False]
+    assert torch.equal(gan.sample(2, seed=1), whole.sample(2, seed=1))
+
+
+def own(network: torch.nn.Module) -> bool:
+    """Whether a network has memory of its own."""
+    return not any(p.is_meta for p in network.parameters())
+
+
+class Kept(torch.nn.Module):
+    """A generator with what no file holds: a constant, a buffer that is not kept, a list of its parameters."""
+
+    z_dim = 3
+
+    def __init__(self, shape: ImageShape, sort: str = "") -> None:
+        super().__init__()
+        self.layer, self.sort = torch.nn.Linear(3, shape.channels * shape.size**2), sort
+        if sort == "constant":
+            self.scale = [torch.full((1,), 2.0)]
+        if sort == "buffer":
+            self.register_buffer("two", torch.full((1,), 2.0), persistent=False)
+        if sort == "list":
+            self.own = [self.layer.weight]
+
+    def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        x = torch.nn.functional.linear(z, self.own[0]) if self.sort == "list" else self.layer(z)
+        x = x * (self.scale[0] if self.sort == "constant" else self.two if self.sort == "buffer" else 1)
+        return x.view(len(z), 1, 16, 16)
+
+
+@pytest.mark.parametrize("sort", ["", "constant", "buffer", "list"])
+@pytest.mark.parametrize("part", [None, "generator"])
+def test_what_no_file_holds_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sort: str, part: str | None
+) -> None:
+    monkeypatch.setattr("ganzoo_zoo.generators.mlp.Generator", Kept)
+    gan = built({"gen": "mlp", "gen.sort": sort})
+    gan.save(tmp_path / "model")
+    read = GAN.from_pretrained(tmp_path / "model", part=part)
+    assert torch.equal(read.sample(3, seed=0), gan.copy().sample(3, seed=0))
+
+
+def built(values: dict[str, Any], classes: int = 0, **more: Any) -> GAN:
+    """Return an untrained GAN for grey images of 16×16."""
+    values = {"disc": "mlp", "ssl": "none", "data.size": 16, **values}
+    return GAN.build(ganzoo.configure(values=values), ImageShape(1, 16, classes), **more)
+
+
+def test_classes_without_names_have_numbers(tmp_path: Path) -> None:
+    built({"gen": "mlp"}, classes=3).save(tmp_path / "model")
+    assert GAN.from_pretrained(tmp_path / "model").class_names == ["0", "1", "2"]
+    with pytest.raises(Incompatible, match="2 names are given for 3 classes"):
+        built({"gen": "mlp"}, classes=3, class_names=["a", "b"])
+
+
+def test_a_component_of_no_package_can_be_kept(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
+) -> None:
+    gan = GAN.from_pretrained(runs / "first")
+    monkeypatch.setattr("ganzoo.registry.Plugin.distribution", "?")
+    monkeypatch.setattr("ganzoo.registry.Plugin.version", "?")
+    gan.save(tmp_path / "model")
+    assert same(GAN.from_pretrained(tmp_path / "model"), gan)
 
 
 def test_branches_and_commits(hub: Hub, runs: Path, cli: Cli) -> None:
@@ -615,6 +691,29 @@ def test_what_goes_wrong_while_publishing(hub: Hub, runs: Path, cli: Cli, case: 
     assert same(GAN.from_pretrained("alice/gan"), GAN.from_pretrained(runs / "second"))
 
 
+def test_a_repository_that_was_made_in_vain_is_told_and_left(hub: Hub, runs: Path, cli: Cli) -> None:
+    hub.faults.append(Fault("POST", "/commit/", status=403))
+    refused(cli("publish", runs / "first", "alice/new"), "publish again, or: hf repos delete alice/new")
+    assert "alice/new" in hub.repos
+    hub.faults.append(Fault("POST", "/commit/", status=403))
+    result = cli("publish", runs / "first", "alice/new")
+    refused(result, "is not yours to read or change")
+    assert "delete" not in result.stderr
+    assert hub.count("DELETE", "") == 0
+    good(cli("publish", runs / "first", "alice/new"))
+
+
+def test_a_commit_that_the_cache_holds_is_not_asked_for(hub: Hub, runs: Path) -> None:
+    sha = put(hub, runs / "first")
+    first = GAN.from_pretrained("bob/gan")
+    hub.requests.clear()
+    assert same(GAN.from_pretrained("bob/gan", revision=sha), first)
+    assert same(GAN.from_pretrained(f"bob/gan@{sha}", part=None), first)
+    assert not hub.requests
+    GAN.from_pretrained("bob/gan")
+    assert {method for method, _ in hub.requests} == {"HEAD"}  # a branch may have moved on
+
+
 def test_a_commit_whose_answer_was_lost(hub: Hub, runs: Path, cli: Cli) -> None:
     hub.faults.append(Fault("POST", "/commit/", drop=True, done=True))
     refused(cli("publish", runs / "first", "alice/gan"), "broke off (RemoteProtocolError")
@@ -638,8 +737,8 @@ def test_nothing_damaged_is_published(hub: Hub, runs: Path, cli: Cli, tmp_path: 
     refused(cli("publish", "run", "alice/gan"), "generator.safetensors is missing or damaged")
     for name in ("gan", "alice/", "../gan", "alice/gan/x", "al ice/gan", "hub:alice/gan"):
         refused(cli("publish", runs / "first", name), "is no name of a model on the Hub; write org/name")
-    refused(cli("publish", "bob/gan", "alice/gan"), "")
-    assert not [request for request in hub.requests if request[0] != "GET"]
+    refused(cli("publish", "bob/gan", "alice/gan"), "there is no run or model folder bob/gan")
+    assert not hub.requests
 
 
 # What is hostile
@@ -849,6 +948,77 @@ def test_nothing_is_fetched_from_another_repository(hub: Hub, runs: Path) -> Non
     assert all("/bob/gan/" in f"{path}/" for _, path in hub.requests)
 
 
+@pytest.mark.parametrize(("kind", "word"), [(torch.bool, "BOOL"), (torch.int64, "I64"), (torch.complex64, "C64")])
+def test_types_are_compared(runs: Path, cli: Cli, tmp_path: Path, kind: torch.dtype, word: str) -> None:
+    shutil.copytree(runs / "first" / "model", tmp_path / "m")
+    file, config = tmp_path / "m" / "generator.safetensors", tmp_path / "m" / "config.json"
+    tensors = safetensors.torch.load_file(file)
+    name = next(n for n, t in tensors.items() if t.is_floating_point())
+    safetensors.torch.save_file({**tensors, name: torch.zeros(tensors[name].shape, dtype=kind)}, file)
+    told = json.loads(config.read_text())
+    told["sha256"][file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    config.write_text(json.dumps(told))
+    refused(cli("sample", "m"), f"'{name}' is of type {word}, not F32")
+    config.write_text(json.dumps({**told, "dtype": "bf16"}))
+    refused(cli("sample", "m"), "not BF16")
+
+
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("run", "x"), ("run", {"generator": "x"}), ("run", {"penalties": ["x"]}), ("run", {"data": {"source": 3}}),
+        ("run", {"batch": "x"}), ("metrics", {"a": 1}), ("metrics", [1]), ("metrics", "x"), ("step", "x"),
+        ("step", -1), ("step", True), ("seconds", "x"), ("data", {"name": "x"}), ("environment", {"versions": "x"}),
+        ("environment", 3), ("split", 3), ("license", ["x"]), ("seconds", 10**400), ("more", nested(DEEPEST + 1)),
+    ],
+)  # fmt: skip
+def test_facts_are_what_a_card_can_tell(runs: Path, cli: Cli, tmp_path: Path, name: str, value: Any) -> None:
+    shutil.copytree(runs / "first" / "model", tmp_path / "m")
+    config = tmp_path / "m" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), name: value}))
+    refused(cli("publish", "m", "alice/gan", "--dry-run", "--dtype", "bf16"), "config.json ")
+
+
+def test_odd_facts_are_told(runs: Path, tmp_path: Path) -> None:
+    gan = GAN.from_pretrained(runs / "first")
+    facts = {"run": {}, "metrics": {}, "data": {}, "split": "\ud800", "environment": {"versions": {"x": [1]}}}
+    for name, value in {**facts, "more": nested(DEEPEST - 2), "step": 0}.items():
+        gan.facts = {**GAN.from_pretrained(runs / "first").facts, name: value}
+        gan.save(tmp_path / "model")
+        GAN.from_pretrained(tmp_path / "model").save(tmp_path / "again")
+
+
+def test_errors_cannot_command_a_terminal_nor_fill_it(runs: Path, cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(runs / "first" / "model", tmp_path / "m")
+    config = tmp_path / "m" / "config.json"
+    told = json.loads(config.read_text())
+    for value in ("\x1b[2J\x07", "x" * 1000, ["\x9b"] * 1000):
+        told["components"]["generator"]["options"] = {"width": value}
+        config.write_text(json.dumps(told))
+        result = cli("sample", "m")
+        refused(result, "generator 'dcgan': option 'width' is int")
+        assert len(result.stderr) < 500
+        assert result.stderr.strip().isprintable()
+    refused(cli("sample", "\x1b[2Jm"), "there is no run or model folder \ufffd[2Jm")
+
+
+def test_outlines_count_the_tensors_of_their_own_thread() -> None:
+    def elsewhere() -> None:
+        torch.nn.ParameterList([torch.zeros(1)] * (MOST_PARAMETERS + 1))
+
+    with outlines("it"):
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        torch.nn.Linear(1, 1)
+    with pytest.raises(CorruptFile, match="more than 20,000 tensors"), outlines("it"):
+        elsewhere()
+
+
 def test_a_version_is_no_command(hub: Hub, runs: Path, cli: Cli) -> None:
     put(hub, runs / "first")
     for version in ("1'; touch evil #", "9\n", "\x1b[2J", None, ["9"], "9" * 99):
@@ -891,6 +1061,7 @@ with tempfile.TemporaryDirectory() as place:
         "long": changed(generator={"z_dim": 2**31}),
         "wide dcgan": changed(generator={"name": "zoo/dcgan", "width": 10**9}, shape={"size": 16}),
         "wide sngan": changed(discriminator={"name": "zoo/sngan", "width": 10**9}, shape={"size": 16}),
+        "strided": changed(discriminator={"name": "zoo/patch", "strides": 10**9}, shape={"size": 2**14}),
         "deep": changed(generator={"name": "zoo/stylegan2", "mapping": 10**9}),
         "too wide": changed(generator={"hidden": 2**31 + 1}),
         "endless": changed(generator={"hidden": 10**400}),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganzoo.errors import GanzooError, Interrupted, nearest
+from ganzoo.errors import GanzooError, Interrupted, nearest, shown
 
 COMMANDS = {
     "train": "Train a GAN, or continue a run.",
@@ -37,7 +37,7 @@ class Failure(click.ClickException):
     """A GanzooError as the command line shows it."""
 
     def __init__(self, error: GanzooError) -> None:
-        super().__init__(str(error))
+        super().__init__(shown(str(error), keep="\n\t"))
         vars(self)["exit_code"] = error.exit_code
 
     def show(self, file: Any = None) -> None:

@@ -14,7 +14,7 @@ def command(model: str) -> None:
 
     A run's card is the file model/README.md in its folder. Edit it before `ganzoo publish` if you like.
     """
-    from ganzoo.format import shown
+    from ganzoo.errors import shown
     from ganzoo.model import GAN
 
     click.echo(shown(GAN.inspect(model).card, keep="\n\t").rstrip() or "this model has no card")

@@ -71,7 +71,7 @@ def command(name: str, as_json: bool) -> None:
 
 def show_model(name: str, as_json: bool) -> None:
     """Print what a model of the Hub says of itself. Raises CorruptFile or HubError."""
-    from ganzoo.format import shown
+    from ganzoo.errors import shown
     from ganzoo.model import GAN
 
     seen = GAN.inspect(name)
@@ -83,11 +83,9 @@ def show_model(name: str, as_json: bool) -> None:
     click.echo(f"{'model':15}{seen.name}")
     click.echo(f"{'images':15}{shape['size']}×{shape['size']}, {shape['channels']} channels; classes: {classes}")
     for kind, part in config["components"].items():
-        installed_too = part["package"] in distributions()
-        click.echo(
-            f"{kind:15}{part['name']} {part['options'] or ''} ({part['package']} {part['version']}"
-            f"{'' if installed_too else ', which is not installed'})"
-        )
+        absent = "" if part["package"] in distributions() else ", which is not installed"
+        package = f"{part['package']} {part['version']}{absent}" if part["package"] else "of no package"
+        click.echo(f"{kind:15}{part['name']} {part['options'] or ''} ({package})")
     for file, size in seen.sizes.items():
         click.echo(f"{'file':15}{shown(file)} {size:,} bytes")
     click.echo(f"\n{shown(seen.card, keep=NEWLINES).rstrip()}" if seen.card else "")

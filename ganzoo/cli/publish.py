@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import click
 
@@ -34,9 +35,9 @@ def command(
 
     if not REPO.fullmatch(repo):
         raise BadData(f"'{repo}' is no name of a model on the Hub; write org/name")
-    folder = find(run)
-    if not isinstance(folder, Local):
+    if not Path(run).is_dir():
         raise BadData(f"there is no run or model folder {run}; ganzoo train makes one")
+    folder = cast(Local, find(run))
     gan = GAN.from_pretrained(folder.path)  # verifies every file of it
     with TemporaryDirectory() as place:
         sent, old = folder.path, folder_dtype(folder.path / CONFIG)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -22,12 +21,12 @@ from ganzoo.component import describe
 from ganzoo.data import SPLIT, Dataset, Split
 from ganzoo.errors import BadData, GanzooError
 from ganzoo.metrics.evaluate import kept, read
-from ganzoo.model import GAN, parameters
+from ganzoo.model import GAN, KINDS, parameters
 from ganzoo.registry import installed
 from ganzoo.report.charts import charts
 from ganzoo.report.judged import confusion, neighbours
 from ganzoo.report.pictures import frames, native, sheet
-from ganzoo.run import METRICS, Run
+from ganzoo.run import Run
 from ganzoo.sampling import by_class, interpolate
 from ganzoo.storage import read_json, write_file
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 REPORT = "report.html"
-TROUBLES = "troubles.jsonl"
 EACH, CLASSES, TRIES, WAY = 8, 20, 8, 12
 
 
@@ -92,7 +90,7 @@ def facts(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, Any]:
 
     gan = gan or attempt("model", lambda: GAN.from_pretrained(run.path))
     data = data or (attempt("data", lambda: images_of_run(gan, run)) if gan else None)
-    rows = attempt("curves", lambda: read_rows(run.path / METRICS)) or []
+    rows = attempt("curves", run.metrics) or []
     config = gan.facts.get("run") if gan else attempt("config", lambda: read_json(run.path / "config.json"))
     makes, tells = bool(gan and "generator" in gan.networks), bool(gan and gan.shape.classes)
     shown: dict[str, Callable[[], Any]] = {
@@ -101,7 +99,7 @@ def facts(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, Any]:
         "scores": lambda: kept(run.path),
         "split": lambda: label_split(run, gan, data),
         "environment": lambda: read_json(run.path / "environment.json"),
-        "troubles": lambda: read_rows(run.path / TROUBLES),
+        "troubles": run.troubles,
         "confusion": lambda: confusion(gan, data) if gan and data and tells else None,
         "neighbours": lambda: neighbours(gan, data) if gan and data and makes else None,
         "classes": lambda: class_sheet(gan) if gan and tells and makes else None,
@@ -116,7 +114,7 @@ def facts(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, Any]:
         "facts": gan.facts if gan else {},
         "config": yaml.safe_dump(config or {}, sort_keys=False, allow_unicode=True).rstrip(),
         "command": command(gan.facts) if gan else "",
-        "parts": {kind: part["name"].rpartition("/")[2] for kind, part in gan.components.items()} if gan else {},
+        "parts": {kind: getattr(gan.parts, kind).name.rpartition("/")[2] for kind in KINDS} if gan else {},
         "counts": {name: parameters(network) for name, network in gan.networks.items()} if gan else {},
         "speed": median(speeds)
         if (speeds := [r["images_per_second"] for r in rows if "images_per_second" in r])
@@ -137,19 +135,6 @@ def samples(run: Run, gan: GAN | None) -> list[tuple[int, Image.Image]]:
     """Return (step, grid) pairs, each pixel once, oldest first."""
     paths = sorted((p for p in (run.path / "samples").glob("*.png") if p.stem.isdigit()), key=lambda p: int(p.stem))
     return [(int(p.stem), native(Image.open(p), gan.shape.size) if gan else Image.open(p)) for p in paths]
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON objects of a file that has one in each line; a last line that was cut short is left out."""
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows
 
 
 def label_split(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, Any] | None:
