@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--device", default="cpu", show_default=True, help="Where to compute samples.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(runs: tuple[str, ...], out: Path | None, device: str, as_json: bool) -> None:
-    """Compare runs side by side: scores, curves, and samples of the same latents.
+    """Compare runs: scores, curves, samples of the same latents.
 
     Scores come best first where their stamps are equal. Others are shown, and not ranked: what differs is said. Make
     them with ganzoo evaluate.

@@ -41,7 +41,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Find the directions of the latent space along which images change most, and write a picture of them.
+    """Find directions of the latent space along which images change most, and write a picture of them.
 
     A row is a direction, the strongest first, with the image of the seed in its middle.
     """
