@@ -30,7 +30,8 @@ class Component:
     summary: one line. paper: arXiv id or citation. origin: what it was checked against, or its licence and source.
     sizes: image sizes in pixels that it can do; empty means any.
     defaults: options given to the target unless the user says otherwise.
-    tags: words for programs; `download` says that using it fetches something.
+    tags: words for programs; `download` says that using it fetches something, the name of a trouble (ganzoo.watch) that
+        it helps against it.
     caution: what its user should know first, as that nobody else has reproduced its paper's numbers.
     start: options about the weights that training starts from, as `pretrained`; a trained model has its own, and is
         made without them.

@@ -188,10 +188,7 @@ class Config(Strict):
     @model_validator(mode="after")
     def _features_are_for_best(self) -> Config:
         if self.features and not self.best:
-            raise BadConfig(
-                "configuration key 'features' is what `best` judges with, and that is not said; "
-                "choose one: ganzoo list metrics"
-            )
+            raise BadConfig("configuration key 'features' is what `best` judges with, and that is not said; see --best")
         return self
 
     def optimizer_of(self, player: str) -> Optimizer:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.contracts import DiscOutput
+from ganzoo.registry import installed
 from ganzoo.step import Step
 
 Row: TypeAlias = Mapping[str, float]
@@ -147,12 +148,18 @@ class Window:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of trouble: its sign, a function that says how the last rows show it or an empty text, and what to try."""
+    """A kind of trouble: its sign, a function that says how the last rows show it or an empty text, and what to set."""
 
     name: str
     sign: str
     shows: Callable[[Window], str]
-    remedy: str
+    settings: str
+
+    @property
+    def remedy(self) -> str:
+        """What to try: settings, and the components that have its name for a tag."""
+        helping = [r for r in installed().components if self.name in r.component.tags]
+        return ", ".join([self.settings, *(f"--{r.kind} {r.component.name}" for r in helping)])
 
 
 def _vanishes(window: Window) -> str:
@@ -207,35 +214,33 @@ KINDS = (
         "vanishing generator gradient",
         f"`generator_slope` below {SURE}, or a `{GRADIENT}…` below {FEW:g} of what it was at first",
         _vanishes,
-        "--loss nonsaturating or --loss hinge in place of minimax; a weaker discriminator: a smaller "
-        "--set players.discriminator.lr, fewer players.discriminator.moves, --penalty r1, --augment instance-noise",
+        "a smaller --set players.discriminator.lr, fewer players.discriminator.moves",
     ),
     Kind(
         "discriminator too strong",
         f"`discriminator_slope` below {SURE}",
         _too_strong,
-        "a smaller --set players.discriminator.lr, fewer players.discriminator.moves, --penalty r1, "
-        "--augment instance-noise or, with few images, --augment ada",
+        "a smaller --set players.discriminator.lr, fewer players.discriminator.moves",
     ),
     Kind(
         "mode collapse",
         f"`diversity` below {ALIKE}",
         _collapses,
-        "a larger --set gen.z_dim where it is small, a smaller --set players.generator.lr, --penalty r1, "
+        "a larger --set gen.z_dim where it is small, a smaller --set players.generator.lr, "
         "a discriminator that compares the images of a batch, as --set disc.minibatch=16",
     ),
     Kind(
         "no convergence",
         f"`realness` goes up and down by more than {WIDE:g} from row to row, or `separation` by more than {TURNS}",
         _swings,
-        "--penalty r1 or gradient_penalty, a smaller --set optimizer.lr, --set optimizer.beta1=0, a larger --set ema",
+        "a smaller --set optimizer.lr, --set optimizer.beta1=0, a larger --set ema",
     ),
     Kind(
         "divergence",
         f"`realness` beyond {FAR:g}, a term or a `{GRADIENT}…` of more than {MANY:g} times its first size; and, at "
         "once, a term or weight that is not a number, which ends the run",
         _explodes,
-        "a smaller --set optimizer.lr, --penalty r1 or gradient_penalty, --precision fp32",
+        "a smaller --set optimizer.lr, --precision fp32",
     ),
 )
 DIVERGED = KINDS[-1]

@@ -157,7 +157,7 @@ def test_a_score_beats_another_of_its_protocol_alone() -> None:
         ),
         (["--best", "accuracy", *WORDS], "best 'zoo/accuracy' cannot be had of training images, which alone choose"),
         (["--best", "cas", *WORDS], "best 'zoo/cas' cannot be had of training images"),
-        (["--features", "classifier"], "'features' is what `best` judges with, and that is not said; choose one: ganzoo list metrics"),
+        (["--features", "classifier"], "'features' is what `best` judges with, and that is not said; see --best"),
         (["--best", "fid", "--set", "best_images=1"], "configuration key 'best_images' cannot be 1"),
         (["--best", "fid", *WORDS, "--ssl", "supervised"], "this model has no generator"),
     ],

@@ -82,7 +82,11 @@ def test_nothing_is_said_of_healthy_rows_and_of_few() -> None:
 
 
 def test_every_kind_says_what_to_try() -> None:
-    assert all(kind.remedy and "--" in kind.remedy for kind in KINDS)
+    assert all("--set" in kind.remedy for kind in KINDS)
+    assert "--loss nonsaturating" in KINDS[0].remedy
+    known = {kind.name for kind in KINDS}
+    helping = {tag for r in ganzoo.list_components() for tag in r.component.tags if " " in tag or tag == "divergence"}
+    assert helping == known
 
 
 @pytest.mark.parametrize("loss", ["nonsaturating", "minimax", "hinge", "wasserstein", "relativistic"])

@@ -9,6 +9,7 @@ LOSSES = [
         "the original GAN's practical form",
         "Goodfellow et al. 2014, arXiv:1406.2661",
         "values as of torch-mimicry 0.1.16",
+        tags=("vanishing generator gradient",),
     ),
     Component(
         "minimax",
@@ -51,6 +52,7 @@ LOSSES = [
         "a margin for the discriminator",
         "Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957",
         "values as of torch-mimicry 0.1.16",
+        tags=("vanishing generator gradient",),
     ),
     Component(
         "wasserstein",
@@ -70,6 +72,13 @@ PENALTIES = [
         "squared gradient at real images",
         "Mescheder et al. 2018, arXiv:1801.04406",
         "values and gradients as of rosinality/stylegan2-pytorch at bef283a",
+        tags=(
+            "vanishing generator gradient",
+            "discriminator too strong",
+            "mode collapse",
+            "no convergence",
+            "divergence",
+        ),
     ),
     Component(
         "r2",
@@ -123,6 +132,7 @@ PENALTIES = [
         "gradient norm near 1 between real and fake images",
         "Gulrajani et al. 2017, arXiv:1704.00028",
         "values and gradients as of torch-mimicry 0.1.16",
+        tags=("no convergence", "divergence"),
     ),
     Component(
         "consistency",
@@ -179,6 +189,7 @@ AUGMENTS = [
         "geometry and colour, as often as the discriminator overfits",
         "Karras et al. 2020, arXiv:2006.06676",
         "written from the paper, §3 and appendix B; resampled bilinearly",
+        tags=("discriminator too strong",),
     ),
     Component(
         "apa",
@@ -191,6 +202,7 @@ AUGMENTS = [
         "ganzoo_zoo.augments.instance_noise:InstanceNoise",
         "Gaussian noise that falls to none",
         "Sønderby et al. 2017, arXiv:1610.04490",
+        tags=("vanishing generator gradient", "discriminator too strong"),
     ),
 ]
 """Differentiable changes of what the discriminator sees."""
