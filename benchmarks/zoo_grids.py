@@ -34,9 +34,9 @@ RUNS = {
     "stylegan2": "--gen stylegan2 --disc stylegan2 --set gen.width=32 --set disc.width=32 --ssl none "
     "--loss nonsaturating --penalty r1 --set penalties.r1.gamma=0.1 --set optimizer.lr=2e-3 --set optimizer.beta1=0 "
     "--set optimizer.beta2=0.99 --steps 5000 --size 16",
-    "r3gan": f"--gen r3gan --disc r3gan --set gen.width=16 --set disc.width=16 --loss relativistic {CLASSES} "
-    "--penalty r3gan --set penalties.r3gan.gamma=1 --set penalties.r3gan.final_gamma=0.1 --set optimizer.beta1=0 "
-    "--set optimizer.beta2=0.9 --steps 2500 --size 16",
+    "r3gan": "--gen r3gan --disc r3gan --set gen.width=16 --set disc.width=16 --loss relativistic --ssl none "
+    "--penalty r3gan --set penalties.r3gan.gamma=0.5 --set penalties.r3gan.final_gamma=0.05 --set optimizer.lr=5e-4 "
+    "--set optimizer.beta1=0 --set optimizer.beta2=0.9 --steps 2500 --size 16",
 }
 
 
