@@ -60,7 +60,6 @@ def evaluate(
     run = Path(model) if (Path(model) / "config.json").is_file() and (Path(model) / "model").is_dir() else None
     warnings: list[str] = []
     dataset = read(gan, data, run, registry, warnings, backend.device, skip_corrupt)
-    known = f"{dataset.train.fingerprint()} {dataset.test.fingerprint()}"
 
     @functools.cache
     def extractor() -> tuple[str, Extractor]:
@@ -72,9 +71,7 @@ def evaluate(
             if backend.main:
                 backend.wait()
 
-    evidence = Evidence(
-        gan, dataset, extractor, number, real, seed, backend, hashlib.sha256(known.encode()).hexdigest()
-    )
+    evidence = Evidence(gan, dataset, extractor, number, real, seed, backend, fingerprint(dataset))
     wanted = metrics if metrics is not None else {p.name: p.options for p in usual("metric", registry)}
     scores = {}
     for name, options in wanted.items():
@@ -88,6 +85,11 @@ def evaluate(
     if run and backend.main:
         keep(run, scores)
     return scores
+
+
+def fingerprint(data: Dataset) -> str:
+    """Return a sha256 of the images of both parts, as far as they are known without reading them all again."""
+    return hashlib.sha256(f"{data.train.fingerprint()} {data.test.fingerprint()}".encode()).hexdigest()
 
 
 def scored(name: str, options: Mapping[str, Any], evidence: Evidence, registry: Registry) -> Score:
