@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from benchmarks.record import record
 from ganzoo.config import Part
 from ganzoo.metrics import Evidence
-from ganzoo.metrics.evaluate import first, read, scored
+from ganzoo.metrics.evaluate import fingerprint, first, read, scored
 from ganzoo.metrics.evidence import chosen, uint8
 from ganzoo.model import GAN
 from ganzoo.pictures import from_uint8, grid, png
@@ -73,7 +73,7 @@ def scores(run: Path, number: int) -> tuple[dict[str, dict[str, float]], dict[st
     gan = GAN.from_pretrained(run)
     data = read(gan, None, run, registry, warnings, CPU, False)
     extractor = first([Part(name="classifier")], data, CPU, registry)
-    trained = Evidence(gan, data, lambda: extractor, number)
+    trained = Evidence(gan, data, lambda: extractor, number, sha256=fingerprint(data))
     shape = (data.shape.channels, data.shape.size, data.shape.size)
     rows = {
         "held-out images": (lambda some: uint8(data.test, some), chosen(len(data.test), number, 0)),

@@ -71,7 +71,7 @@ def evaluate(
             if backend.main:
                 backend.wait()
 
-    evidence = Evidence(gan, dataset, extractor, number, real, seed, backend, images_sha256(dataset))
+    evidence = Evidence(gan, dataset, extractor, number, real, seed, backend, fingerprint(dataset))
     wanted = metrics if metrics is not None else {p.name: p.options for p in usual("metric", registry)}
     scores = {}
     for name, options in wanted.items():
@@ -87,17 +87,17 @@ def evaluate(
     return scores
 
 
+def fingerprint(data: Dataset) -> str:
+    """Return a sha256 of the images of both parts, as far as they are known without reading them all again."""
+    return hashlib.sha256(f"{data.train.fingerprint()} {data.test.fingerprint()}".encode()).hexdigest()
+
+
 def scored(name: str, options: Mapping[str, Any], evidence: Evidence, registry: Registry) -> Score:
     """Return the stamped score of a metric by name."""
     metric: Metric = registry.create("metric", name, options=dict(options))
     values = metric(evidence)
     stamp = evidence.stamp(registry.get("metric", name).qualified, options)
     return Score(values, stamp, tuple(evidence.warnings), {p: version(p) for p in ("torch", "torch-ganzoo")})
-
-
-def images_sha256(data: Dataset) -> str:
-    """Return a hash of the images of a data set, held-out ones too."""
-    return hashlib.sha256(f"{data.train.fingerprint()} {data.test.fingerprint()}".encode()).hexdigest()
 
 
 def usual(kind: str, registry: Registry) -> list[Part]:

@@ -13,7 +13,7 @@ from ganzoo.contracts import Extractor, Metric
 from ganzoo.data import Dataset
 from ganzoo.data.prepare import InMemory
 from ganzoo.errors import BadData, Incompatible
-from ganzoo.metrics.evaluate import first, images_sha256, scored, usual
+from ganzoo.metrics.evaluate import first, fingerprint, scored, usual
 from ganzoo.metrics.evidence import Evidence
 from ganzoo.metrics.score import Score
 from ganzoo.model import GAN
@@ -36,7 +36,7 @@ class Judge:
             registry.get("extractor", self.wanted.name)
         nothing = torch.empty(0, *data.shape[:1], data.shape.size, data.shape.size, dtype=torch.uint8)
         seen = dataclasses.replace(data, test=InMemory(nothing), test_labels=torch.empty(0, dtype=torch.int64))
-        self._evidence = Evidence(gan, seen, self._extractor, self.number, sha256=images_sha256(data))
+        self._evidence = Evidence(gan, seen, self._extractor, self.number, sha256=fingerprint(data))
 
     @functools.cache  # noqa: B019  a judge lives as long as its run
     def _extractor(self) -> tuple[str, Extractor]:
