@@ -13,7 +13,7 @@ from ganzoo.contracts import Extractor, Metric
 from ganzoo.data import Dataset
 from ganzoo.data.prepare import InMemory
 from ganzoo.errors import BadData, Incompatible
-from ganzoo.metrics.evaluate import first, fingerprint, scored, usual
+from ganzoo.metrics.evaluate import fingerprint, first, scored, usual
 from ganzoo.metrics.evidence import Evidence
 from ganzoo.metrics.score import Score
 from ganzoo.model import GAN
