@@ -279,7 +279,7 @@ class Outline(DeviceContext):
         elif func in EVERYWHERE and not kwargs:
             made = everywhere(func, *args)
         else:
-            made = super().__torch_function__(func, types, args, kwargs)
+            made = super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
         several = made if isinstance(made, tuple | list) else (made,)
         self.made += [weakref.ref(one) for one in several if isinstance(one, Tensor)]
         return made
