@@ -184,7 +184,7 @@ def read_model_file(path: Path, where: str) -> tuple[ModelFile, dict[str, Any]]:
     try:
         told = convert(config, ModelFile)
         convert({name: fact for name, fact in config.items() if fact != {}}, Facts)
-    except ValidationError as error:
+    except (ValidationError, UnicodeEncodeError) as error:  # the second: half of a character
         said, _, at = str(error).partition(" - at `$.")
         at = f"{at.rstrip('`')}: " if at else ""
         raise CorruptFile(f"{where}: {CONFIG} does not describe a model ({shown(at + said)[:300]})") from error

@@ -66,7 +66,7 @@ def _converted(option: Option, value: Any, where: str) -> Any:
         return convert(value, option.annotation, strict=False)
     except TypeError:  # an annotation that says nothing of plain values: leave that one unchecked
         return value
-    except ValidationError as error:
+    except (ValidationError, UnicodeEncodeError) as error:  # the second: half of a character
         said = str(error)
         raise BadOption(
             f"{where}: option '{option.name}' is {option.type}, not {brief(value)} ({said[:1].lower()}{said[1:]})"
