@@ -31,9 +31,9 @@ RUNS = {
     "sngan": "--preset sngan-mnist --size 32",
     "biggan": f"--gen biggan --disc biggan --set gen.width=8 --set disc.width=8 --loss hinge {CLASSES} "
     "--set optimizer.beta1=0 --steps 2000 --size 32",
-    "stylegan2": "--gen stylegan2 --disc stylegan2 --set gen.width=32 --set disc.width=32 --ssl none "
-    "--loss nonsaturating --penalty r1 --set penalties.r1.gamma=0.1 --set optimizer.lr=2e-3 --set optimizer.beta1=0 "
-    "--set optimizer.beta2=0.99 --steps 5000 --size 16",
+    "stylegan2": "--gen stylegan2 --disc stylegan2 --set gen.width=32 --set disc.width=64 --ssl none "
+    "--loss nonsaturating --penalty r1 --set penalties.r1.gamma=1 --set optimizer.lr=1e-3 --set optimizer.beta1=0 "
+    "--set optimizer.beta2=0.99 --steps 3000 --size 16",
     "r3gan": "--gen r3gan --disc r3gan --set gen.width=16 --set disc.width=16 --loss relativistic --ssl none "
     "--penalty r3gan --set penalties.r3gan.gamma=0.5 --set penalties.r3gan.final_gamma=0.05 --set optimizer.lr=5e-4 "
     "--set optimizer.beta1=0 --set optimizer.beta2=0.9 --steps 2500 --size 16",

@@ -16,6 +16,9 @@ from click.testing import CliRunner, Result
 import ganzoo
 from ganzoo.cli import main
 from ganzoo.registry import installed
+from tests.browser import chromium
+
+__all__ = ["chromium"]  # a fixture, one for all
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: one core each, and for what it starts
     os.environ["OMP_NUM_THREADS"] = "1"

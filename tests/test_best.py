@@ -124,10 +124,10 @@ def test_no_held_out_image_reaches_the_judge() -> None:
     experiment = assemble(configure(values={**SMALL, **QUICK, "best": "memorization"}))
     assert experiment.judge
     assert len(experiment.data.test)
-    assert not len(experiment.judge.data.test)
-    assert not len(experiment.judge.data.test_labels)
+    assert not len(experiment.judge.evidence.data.test)
+    assert not len(experiment.judge.evidence.data.test_labels)
     assert set(experiment.judge().values) == {"authenticity"}  # `copied` is about held-out images
-    assert len(experiment.judge.data.labelled) == 100  # the extractor learns from labels that the run may see
+    assert len(experiment.judge.evidence.data.labelled) == 100  # the extractor learns from labels that the run may see
 
 
 def test_a_score_beats_another_of_its_protocol_alone() -> None:

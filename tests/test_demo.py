@@ -16,10 +16,8 @@ from PIL import Image
 import ganzoo
 from ganzoo import GAN
 from ganzoo.demo import SIDE, Answers, flat
-from tests.browser import chromium, keep, opened
+from tests.browser import keep, opened
 from tests.conftest import SMALL
-
-__all__ = ["chromium"]
 
 Cli = Callable[..., Result]
 

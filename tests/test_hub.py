@@ -819,7 +819,7 @@ NAMES = [
 WATCH = """
 import io, json, os, pickle, sys
 import torch, huggingface_hub
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
 from contextlib import redirect_stdout
 from huggingface_hub import HfApi, hf_hub_download
 from safetensors.torch import load_file

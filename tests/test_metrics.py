@@ -298,8 +298,8 @@ def test_compare_draws_samples_of_the_same_latents_and_curves(run: Path, cli: Cl
     assert {(255, 127, 14), (44, 160, 44)} <= colours  # the first line lies under the second
     (tmp_path / "other" / "metrics.jsonl").write_text('{"step": 1, "a/b')
     cut = cli("compare", run, "other", "--out", "again")
-    assert (cut.exit_code, "metrics.jsonl cannot be read" in cut.stderr) == (1, True)
-    assert not Path("again").exists()
+    assert cut.exit_code == 0, cut.output  # a row that was cut short is left out
+    assert Path("again/curves.png").is_file()
 
 
 @pytest.mark.parametrize(

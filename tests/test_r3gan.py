@@ -16,10 +16,11 @@ from ganzoo.assemble import assemble
 from ganzoo.contracts import AdversarialLoss
 from ganzoo.critic import Critic
 from ganzoo.errors import BadOption, Incompatible
+from ganzoo.optimizers import schedule
 from ganzoo.step import Step
 from ganzoo.strategy import RealnessHead
 from ganzoo.testing import check_component
-from ganzoo.trainer import Trainer, schedule
+from ganzoo.trainer import Trainer
 
 pytest.importorskip("ganzoo_r3gan")
 

@@ -25,10 +25,8 @@ from ganzoo.report.judged import confusion, neighbours
 from ganzoo.report.page import images_of_run
 from ganzoo.report.pictures import BUDGET, frames
 from ganzoo.run import Run
-from tests.browser import chromium, keep, opened
+from tests.browser import keep, opened
 from tests.conftest import SMALL
-
-__all__ = ["chromium"]
 
 Cli = Callable[..., Result]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ganzoo.errors import BadData, BrokenPlugin, CorruptFile, Incompatible, UnknownComponent
+from ganzoo.errors import BadData, BrokenPlugin, Incompatible, UnknownComponent
 from ganzoo.metrics.evaluate import kept
 from ganzoo.metrics.score import Score, rank
 from ganzoo.model import GAN
@@ -92,13 +92,13 @@ def samples(runs: Sequence[str], device: str = "cpu") -> tuple[bytes, list[str]]
 def curves(runs: Sequence[str]) -> bytes:
     """Return a PNG with a panel for each logged term, and for the held-out error, and a line in it for each run.
 
-    Raises BadData when no run has a log, and CorruptFile for one that is damaged.
+    Raises BadData when no run has a log.
     """
     from io import BytesIO
 
     from matplotlib.figure import Figure
 
-    logs = {run: log(run) for run in runs}
+    logs = {run: Run(Path(run)).metrics() for run in runs}
     names = [*dict.fromkeys(n for rows in logs.values() for row in rows for n in row if "/" in n or n == "error")]
     if not names:
         raise BadData(f"none of these runs has curves: {METRICS} is missing or empty")
@@ -120,11 +120,3 @@ def curves(runs: Sequence[str]) -> bytes:
     drawn = BytesIO()
     figure.savefig(drawn, format="png", dpi=120)
     return drawn.getvalue()
-
-
-def log(run: str) -> list[dict[str, float]]:
-    """Return the rows of a run's log. Raises CorruptFile."""
-    try:
-        return Run(Path(run)).metrics()
-    except (OSError, ValueError) as error:
-        raise CorruptFile(f"{Path(run) / METRICS} cannot be read ({error}); continuing that run mends it") from error

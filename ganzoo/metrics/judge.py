@@ -36,18 +36,18 @@ class Judge:
             registry.get("extractor", self.wanted.name)
         nothing = torch.empty(0, *data.shape[:1], data.shape.size, data.shape.size, dtype=torch.uint8)
         seen = dataclasses.replace(data, test=InMemory(nothing), test_labels=torch.empty(0, dtype=torch.int64))
-        self._evidence = Evidence(gan, seen, self._extractor, self.number, sha256=fingerprint(data))
+        self.evidence = Evidence(gan, seen, self._extractor, self.number, sha256=fingerprint(data))
 
     @functools.cache  # noqa: B019  a judge lives as long as its run
     def _extractor(self) -> tuple[str, Extractor]:
         names = [self.wanted] if self.wanted else usual("extractor", self.registry)
-        return first(names, self._evidence.data, self.gan.device, self.registry)
+        return first(names, self.evidence.data, self.gan.device, self.registry)
 
     def __call__(self) -> Score:
         """Return the score of the GAN as it is now. Raises Incompatible or BadData when it cannot be had."""
         try:
-            self._evidence.kept.pop("fake", None)  # of other weights
-            return scored(self.metric.name, self.metric.options, self._evidence.anew(), self.registry)
+            self.evidence.kept.pop("fake", None)  # of other weights
+            return scored(self.metric.name, self.metric.options, self.evidence.anew(), self.registry)
         except (Incompatible, BadData) as error:
             raise type(error)(
                 f"best '{self.metric.name}' cannot be had of training images, which alone choose weights ({error}); "
