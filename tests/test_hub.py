@@ -973,7 +973,8 @@ def nested(levels: int) -> Any:
         ("run", "x"), ("run", {"generator": "x"}), ("run", {"penalties": ["x"]}), ("run", {"data": {"source": 3}}),
         ("run", {"batch": "x"}), ("metrics", {"a": 1}), ("metrics", [1]), ("metrics", "x"), ("step", "x"),
         ("step", -1), ("step", True), ("seconds", "x"), ("data", {"name": "x"}), ("environment", {"versions": "x"}),
-        ("environment", 3), ("fit", "\ud800"), ("dtype", "\ud800"), ("split", 3), ("license", ["x"]), ("seconds", 10**400), ("more", nested(DEEPEST + 1)),
+        ("environment", 3), ("fit", "\ud800"), ("dtype", "\ud800"), ("split", 3),
+        ("license", ["x"]), ("seconds", 10**400), ("more", nested(DEEPEST + 1)),
     ],
 )  # fmt: skip
 def test_facts_are_what_a_card_can_tell(runs: Path, cli: Cli, tmp_path: Path, name: str, value: Any) -> None:
