@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SIDE = 384
 SLIDERS, STEPS, SEARCH = 6, 8, 150
 REACH = 4.0
+MOST = 2**53
+BUTTONS = ["download", "fullscreen"]
 
 
 @dataclass
@@ -52,15 +54,17 @@ class Answers:
         """Return the number of a class, for a generator that is told one."""
         return list(self.gan.class_names).index(name) if self.gan.conditional and name is not None else None
 
-    def one(self, seed: float, truncation: float, name: str | None, *moves: float) -> Image.Image:
+    def one(self, seed: float | None, truncation: float, name: str | None, *moves: float) -> Image.Image:
         """Return the image of a seed, moved along the directions."""
         asked = torch.zeros(1, len(self.directions.vectors))
         asked[0, : len(moves)] = torch.tensor(moves)
-        return enlarged(self.directions.moved(self.gan, asked, int(seed), self.label(name), truncation)[0])
+        return enlarged(self.directions.moved(self.gan, asked, whole(seed), self.label(name), truncation)[0])
 
-    def way(self, seed: float, other: float, t: float, name: str | None) -> tuple[Image.Image, Image.Image]:
+    def way(
+        self, seed: float | None, other: float | None, t: float, name: str | None
+    ) -> tuple[Image.Image, Image.Image]:
         """Return the image at t in [0, 1] of the way between two seeds, and a strip of the way."""
-        ends, y = (int(seed), int(other)), self.label(name)
+        ends, y = (whole(seed), whole(other)), self.label(name)
         place = round(t * 100)
         image = interpolate(self.gan, ends, 101, y, only=[place])[0]
         return enlarged(image), grid(interpolate(self.gan, ends, STEPS, y), STEPS)
@@ -88,6 +92,11 @@ class Answers:
             return [enlarged(self.gan.reconstruct(x)[0])]
         except GanzooError:
             return [enlarged(project(self.gan, x, steps=SEARCH).images[0]) if self.makes else None]
+
+
+def whole(seed: float | None) -> int:
+    """Return what stands in a field of a seed; 0 for an empty one, or for what is none."""
+    return min(max(int(seed or 0), 0), MOST)
 
 
 def enlarged(x: Tensor) -> Image.Image:
@@ -143,7 +152,9 @@ def sample_tab(gr: Any, answers: Answers) -> None:
                 for i in range(len(answers.directions.vectors))
             ]
             back = gr.Button("Directions to 0")
-        image = gr.Image(answers.one(0, 1.0, name.value), label="Image", interactive=False, elem_id="sample")
+        image = gr.Image(
+            answers.one(0, 1.0, name.value), label="Image", interactive=False, buttons=BUTTONS, elem_id="sample"
+        )
     asked = [seed, truncation, name, *moves]
     for widget in asked:
         widget.change(answers.one, asked, image, show_progress="hidden")
@@ -159,8 +170,8 @@ def way_tab(gr: Any, answers: Answers) -> None:
             one = gr.Number(0, label="From seed", precision=0, minimum=0)
             other = gr.Number(1, label="To seed", precision=0, minimum=0)
             t = gr.Slider(0, 1, 0, step=0.01, label="How far")
-        image = gr.Image(first[0], label="Image", interactive=False, elem_id="between")
-    strip = gr.Image(first[1], label="The way", interactive=False)
+        image = gr.Image(first[0], label="Image", interactive=False, buttons=BUTTONS, elem_id="between")
+    strip = gr.Image(first[1], label="The way", interactive=False, buttons=BUTTONS)
     for widget in (one, other, t, name):
         widget.change(answers.way, [one, other, t, name], [image, strip], show_progress="hidden")
 
@@ -177,10 +188,10 @@ def image_tab(gr: Any, answers: Answers) -> None:
                 look = gr.Button("Look at it")
             invert = gr.Checkbox(False, label="Invert, for models of light on dark")
         with gr.Column():
-            seen = gr.Image(label="As the model sees it", interactive=False)
+            seen = gr.Image(label="As the model sees it", interactive=False, buttons=BUTTONS)
             classes = gr.Label(label="Class", num_top_classes=5, visible=bool(answers.gan.shape.classes))
             realness = gr.Markdown()
-            again = gr.Image(label="Made again by the model", interactive=False, elem_id="again")
+            again = gr.Image(label="Made again by the model", interactive=False, buttons=BUTTONS, elem_id="again")
     shown = [seen, classes, realness, again]
     ask.click(answers.about, [uploaded, invert], shown)
     look.click(answers.about, [drawn, invert], shown)
