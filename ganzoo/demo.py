@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganzoo.errors import GanzooError, Incompatible, MissingExtra
+from ganzoo.errors import Incompatible, MissingExtra
 from ganzoo.model import GAN
 from ganzoo.pictures import grid, to_pil, to_uint8
 from ganzoo.sampling import Directions, find_directions, interpolate, project
@@ -36,11 +37,6 @@ class Answers:
     def makes(self) -> bool:
         """Whether it generates images."""
         return "generator" in self.gan.networks
-
-    @property
-    def judges(self) -> bool:
-        """Whether its discriminator has learnt to tell images apart from generated ones."""
-        return any("generator" in player.networks for player in self.gan.strategy.players())
 
     @cached_property
     def directions(self) -> Directions:
@@ -76,22 +72,23 @@ class Answers:
             return [None, None, "Draw or upload an image first.", None]
         x = self.gan.prepare(flat(drawn))
         x = -x if invert else x
-        classes = None
-        if self.gan.shape.classes:
-            try:
-                p = self.gan.classify(x)[0].tolist()
-                classes = dict(zip(self.gan.class_names, p, strict=True))
-            except GanzooError:
-                classes = None
-        said = f"Realness: {float(self.gan.score(x)[0]):+.2f} (larger is more like the training images)"
-        return [enlarged(x[0]), classes, said if self.judges else "", *self.again(x)]
+        p, real, again = (tried(ask, x) for ask in (self.gan.classify, self.gan.score, self.gan.reconstruct))
+        if again is None and self.makes:
+            again = project(self.gan, x, steps=SEARCH).images[0]
+        return [
+            enlarged(x[0]),
+            None if p is None else dict(zip(self.gan.class_names, p.tolist(), strict=True)),
+            "" if real is None else f"Realness: {float(real):+.2f} (larger is more like the training images)",
+            None if again is None else enlarged(again),
+        ]
 
-    def again(self, x: Tensor) -> list[Any]:
-        """Return a picture restored by the model's own decoder, or the nearest that its generator makes."""
-        try:
-            return [enlarged(self.gan.reconstruct(x)[0])]
-        except GanzooError:
-            return [enlarged(project(self.gan, x, steps=SEARCH).images[0]) if self.makes else None]
+
+def tried(ask: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
+    """Return what a model answers about the one image `[1, C, H, W]`, or None where it has no such answer."""
+    try:
+        return ask(x)[0]
+    except Incompatible:
+        return None
 
 
 def whole(seed: float | None) -> int:

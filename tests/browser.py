@@ -48,6 +48,7 @@ def opened(browser: Any, address: str, width: int = 1400, scheme: str = "light")
     """Open a page; what is asked for elsewhere than there is refused, and noted."""
     home, seen = urlsplit(address), Seen()
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context.set_default_timeout(60_000)  # machines may be busy
     page = context.new_page()
 
     def decide(route: Any) -> None:
