@@ -15,14 +15,14 @@ from ganzoo.backend import Backend, make_backend, seed_everything
 from ganzoo.card import public_source
 from ganzoo.component import ImageShape, describe
 from ganzoo.config import Config
-from ganzoo.contracts import AdversarialLoss, Augment, Networks, Penalty, Player, Terms
+from ganzoo.contracts import AdversarialLoss, Augment, Networks, Part, Penalty, Player, Terms
 from ganzoo.critic import Critic, frozen_statistics
 from ganzoo.data import Batches, Dataset, Draw, Split, open_source, prepare_data
 from ganzoo.data.batches import seed_of
 from ganzoo.data.prepare import look
 from ganzoo.errors import GanzooError, Incompatible
 from ganzoo.metrics.judge import Judge
-from ganzoo.model import GAN, Part
+from ganzoo.model import GAN
 from ganzoo.pictures import from_uint8
 from ganzoo.recipes import choose_size
 from ganzoo.registry import Registry, installed

@@ -25,6 +25,34 @@ Networks: TypeAlias = "Mapping[str, nn.Module]"
 """The networks of a run by name."""
 
 
+class Part(Protocol):
+    """A component and its options."""
+
+    @property
+    def name(self) -> str:
+        """`plugin/name`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What it is given besides the shape of the images."""
+
+
+class Parts(Protocol):
+    """What names the components of a model: a `Config`, or what a model folder says."""
+
+    @property
+    def generator(self) -> Part:
+        """The generator and its options."""
+
+    @property
+    def discriminator(self) -> Part:
+        """The discriminator and its options."""
+
+    @property
+    def ssl(self) -> Part:
+        """The ssl and its options."""
+
+
 class Generator(Protocol):
     """An `nn.Module` made by `callable(shape, **options)`.
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from msgspec import structs
 from torch import Tensor, nn
 
 import ganzoo
 from ganzoo.component import ImageShape
+from ganzoo.contracts import Part, Parts
 from ganzoo.errors import BadData, Incompatible
 from ganzoo.format import (
     CARD,
@@ -24,7 +24,6 @@ from ganzoo.format import (
     CURVE,
     FORMAT,
     SAMPLES,
-    ComponentFacts,
     Precision,
     kept,
     outlines,
@@ -32,7 +31,7 @@ from ganzoo.format import (
 )
 from ganzoo.hub import find, upload
 from ganzoo.latents import images_of
-from ganzoo.pretrained import Inspection, OnePart, fill, inspect, restored, weights
+from ganzoo.pretrained import Inspection, OnePart, fill, inspect, restored, started, trained, weights
 from ganzoo.registry import Registry, installed
 from ganzoo.step import latent
 from ganzoo.storage import tensor_bytes, to_json, write_folder
@@ -45,36 +44,6 @@ Pictures: TypeAlias = "Tensor | Image | str | Path | Sequence[Image | str | Path
 """Images as users have them: a tensor in [-1, 1] or uint8, a picture or path, or several."""
 
 CHUNK = 256
-
-
-class Part(Protocol):
-    """A component and its options."""
-
-    @property
-    def name(self) -> str:
-        """`plugin/name`."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What it is given besides the shape of the images."""
-
-
-class Parts(Protocol):
-    """What names the components of a model: a `Config`, or what a model folder says."""
-
-    @property
-    def generator(self) -> Part:
-        """The generator and its options."""
-
-    @property
-    def discriminator(self) -> Part:
-        """The discriminator and its options."""
-
-    @property
-    def ssl(self) -> Part:
-        """The ssl and its options."""
-
-
 KINDS = ("generator", "discriminator", "ssl")
 
 
@@ -425,15 +394,3 @@ def _make(kind: str, part: Part, shape: ImageShape, registry: Registry) -> nn.Mo
 
 def _several(images: Any) -> Sequence[Any]:
     return images if isinstance(images, Sequence) and not isinstance(images, str) else [images]
-
-
-def trained(kind: str, part: Part, registry: Registry) -> dict[str, Any]:
-    """Return a part's options but those about the weights that training starts from: a trained one has its own."""
-    start = registry.get(kind, part.name).component.start
-    return {name: value for name, value in part.options.items() if name not in start}
-
-
-def started(facts: ComponentFacts, registry: Registry) -> ComponentFacts:
-    """Return the components of a trained model, without such options."""
-    found = facts.by_kind().items()
-    return ComponentFacts(**{kind: structs.replace(f, options=trained(kind, f, registry)) for kind, f in found})

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import to_builtins
+from msgspec import structs, to_builtins
 from torch import nn
 
 from ganzoo.component import describe
+from ganzoo.contracts import Part
 from ganzoo.errors import CorruptFile, GanzooError, Incompatible, UnknownComponent
-from ganzoo.format import CARD, CONFIG, ModelFile, check_weights, read_model_file
+from ganzoo.format import CARD, CONFIG, ComponentFacts, ModelFile, check_weights, read_model_file
 from ganzoo.hub import Folder
-from ganzoo.registry import distributions
+from ganzoo.registry import Registry, distributions
 from ganzoo.storage import read_tensors
 
 Built = TypeVar("Built")
@@ -84,6 +85,18 @@ def restored(build: Callable[[], Built], told: ModelFile, folder: Folder) -> Bui
         raise
     except Exception as error:  # a component met options, or a shape, that its author did not foresee
         raise CorruptFile(f"{folder}: {CONFIG} describes networks that cannot be made ({describe(error)})") from error
+
+
+def trained(kind: str, part: Part, registry: Registry) -> dict[str, Any]:
+    """Return a part's options but those about the weights that training starts from: a trained one has its own."""
+    start = registry.get(kind, part.name).component.start
+    return {name: value for name, value in part.options.items() if name not in start}
+
+
+def started(facts: ComponentFacts, registry: Registry) -> ComponentFacts:
+    """Return the components of a trained model, without such options."""
+    found = facts.by_kind().items()
+    return ComponentFacts(**{kind: structs.replace(f, options=trained(kind, f, registry)) for kind, f in found})
 
 
 def wanted(told: ModelFile) -> str:

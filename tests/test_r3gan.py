@@ -395,7 +395,8 @@ def test_preset_trains_when_it_is_small() -> None:
     trainer = Trainer(experiment)
     for _ in range(2):
         trainer.iterate()
-    assert set(trainer._terms()) == {"discriminator/adversarial", "discriminator/r3gan", "generator/adversarial"}
+    terms = {name for name in trainer._terms() if "/" in name}
+    assert terms == {"discriminator/adversarial", "discriminator/r3gan", "generator/adversarial"}
     trained(experiment.averaged.networks["generator"])
     x = experiment.averaged.sample(4, y=[0, 1, 2, 3], seed=0)
     assert x.shape == (4, 1, 8, 8)
