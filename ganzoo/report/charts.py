@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ganzoo.watch import GRADIENT
+
 WIDTH, HEIGHT = 400, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 28
 POINTS = 300
 WIDE = 8.0
 LEFT_OUT = ("step", "images_per_second")
-RAW = "_raw"
+ERROR, RAW, SLOPE = "error", "_raw", "_slope"
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,24 @@ def charts(rows: Sequence[Mapping[str, object]]) -> list[Chart]:
                 curves.setdefault(name, []).append((float(str(row["step"])), float(value)))
     groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name, points in curves.items():
-        owner, slash, term = name.partition("/")
-        base = name.removesuffix(RAW)
-        group, label = (owner, term) if slash else (base, "averaged weights" if base == name else "raw weights")
+        group, label = place_of(name)
         groups.setdefault(group, {})[label] = points
-    order = sorted(groups, key=lambda group: group != "error")  # what decides first
-    return [chart("held-out error" if g == "error" else g, groups[g], g == "error") for g in order]
+    order = sorted(groups, key=lambda group: group != ERROR)  # what decides first
+    return [chart("held-out error" if g == ERROR else g, groups[g], g == ERROR) for g in order]
+
+
+def place_of(name: str) -> tuple[str, str]:
+    """Return the chart of a logged value, and what it is called there."""
+    player, slash, term = name.partition("/")
+    if slash:
+        return player, term
+    if name.removesuffix(RAW) == ERROR:
+        return ERROR, "averaged weights" if name == ERROR else "raw weights"
+    if name.startswith(GRADIENT):
+        return "gradient norm", name.removeprefix(GRADIENT)
+    if name.endswith(SLOPE):
+        return "slope of the loss", name.removesuffix(SLOPE)
+    return name, name
 
 
 def chart(title: str, curves: Mapping[str, Sequence[tuple[float, float]]], percent: bool = False) -> Chart:
