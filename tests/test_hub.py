@@ -101,7 +101,7 @@ def good(result: Result) -> str:
     return result.stdout
 
 
-def refused(result: Result, words: str) -> None:
+def check_refused(result: Result, words: str) -> None:
     """The command ended with one sentence that has these words."""
     assert result.exit_code == 1, (result.output, result.exception)
     assert result.stderr.startswith("error: "), result.stderr
@@ -170,8 +170,8 @@ def test_pull_makes_a_folder_that_loads(hub: Hub, runs: Path, cli: Cli, tmp_path
     }
     assert same(GAN.from_pretrained(tmp_path / "gan"), GAN.from_pretrained(runs / "first"))
     asked = len(hub.requests)
-    refused(cli("pull", "bob/gan"), "gan exists; choose another folder with --out")
-    refused(cli("pull", "nonsense"), "write org/name")
+    check_refused(cli("pull", "bob/gan"), "gan exists; choose another folder with --out")
+    check_refused(cli("pull", "nonsense"), "write org/name")
     assert len(hub.requests) == asked
 
 
@@ -357,7 +357,7 @@ def test_the_list_of_models(hub: Hub, runs: Path, cli: Cli) -> None:
     assert [(m["name"], m["private"], m["downloads"]) for m in told] == [("bob/gan", False, 0)]
     assert "no model of carol on the Hub" in good(cli("list", "models", "--hub", "--author", "carol"))
     for words in (("list", "models"), ("list", "generators", "--hub"), ("list", "generators", "--author", "bob")):
-        refused(cli(*words), "try: ganzoo list models --hub")
+        check_refused(cli(*words), "try: ganzoo list models --hub")
 
 
 def test_the_card(hub: Hub, runs: Path, cli: Cli) -> None:
@@ -435,7 +435,9 @@ def test_the_model_of_another_library_is_not_overwritten(hub: Hub, runs: Path, c
     repo = hub.add("alice/bert", {"config.json": config, "model.safetensors": b"weights"})
     before = dict(repo.commits)
     result = cli("publish", runs / "first", "alice/bert")
-    refused(result, "config.json" if config != b'{"architectures": ["BertModel"]}' else "which would be overwritten,")
+    check_refused(
+        result, "config.json" if config != b'{"architectures": ["BertModel"]}' else "which would be overwritten,"
+    )
     assert repo.commits == before
 
 
@@ -478,9 +480,9 @@ def test_a_model_that_fits_in_part_says_what_was_left(
     assert f"generator: {count - 1} of {count} tensors, not layers.0.weight of bob/gan@{sha}" in said
     assert Config.load(tmp_path / "r" / "config.json").generator.options["z_dim"] == 50
     result = train(cli, small[6:], "--from", "bob/gan", "--out", "q", "--size", "32", "--gen", "mlp", "--disc", "mlp")
-    refused(result, f"nothing of bob/gan@{sha} fits these networks")
+    check_refused(result, f"nothing of bob/gan@{sha} fits these networks")
     assert not (tmp_path / "q").exists()
-    refused(train(cli, small, "--from", "bob/nothing", "--out", "q"), "no repository of the Hub")
+    check_refused(train(cli, small, "--from", "bob/nothing", "--out", "q"), "no repository of the Hub")
     assert not (tmp_path / "q").exists()
 
 
@@ -519,7 +521,7 @@ def test_a_folder_is_a_start_too(runs: Path, cli: Cli, small: list[str], tmp_pat
         told = json.loads((tmp_path / path.name / "model" / "config.json").read_text())
         assert told["start"]["model"] == "model"
         assert str(runs) not in json.dumps(told)
-    refused(train(cli, small, "--from", "nowhere", "--out", "q"), "there is no run or model folder nowhere")
+    check_refused(train(cli, small, "--from", "nowhere", "--out", "q"), "there is no run or model folder nowhere")
 
 
 # What goes wrong
@@ -591,7 +593,7 @@ def test_what_goes_wrong_while_reading(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.05)
     breaks, words = READING[case]
     breaks(hub)
-    refused(cli("pull", "bob/gan", "--out", "p"), words)
+    check_refused(cli("pull", "bob/gan", "--out", "p"), words)
     assert {p.name for p in tmp_path.iterdir()} <= {"cache"}
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 10)
     if case.startswith("no "):
@@ -605,8 +607,8 @@ def test_what_goes_wrong_while_reading(
 def test_a_revision_that_is_not_there(hub: Hub, runs: Path, cli: Cli, tmp_path: Path) -> None:
     put(hub, runs / "first")
     for revision in ("nothing", "0" * 40):
-        refused(cli("pull", "bob/gan", "--revision", revision, "--out", "p"), f"has no revision '{revision}'")
-        refused(cli("sample", f"bob/gan@{revision}"), f"has no revision '{revision}'")
+        check_refused(cli("pull", "bob/gan", "--revision", revision, "--out", "p"), f"has no revision '{revision}'")
+        check_refused(cli("sample", f"bob/gan@{revision}"), f"has no revision '{revision}'")
     assert not (tmp_path / "p").exists()
 
 
@@ -643,14 +645,16 @@ def test_without_a_network(hub: Hub, runs: Path, cli: Cli, tmp_path: Path, monke
         patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         for revision in (None, "main", sha):
             assert same(GAN.from_pretrained("bob/gan", revision=revision), expected)
-        refused(cli("sample", "bob/other"), "has no config.json in the cache, and the Hub cannot be reached")
-        refused(cli("sample", "bob/gan@other"), "has no config.json in the cache")
-        refused(cli("publish", runs / "first", "alice/new"), "HF_HUB_OFFLINE is set; unset it")
-        refused(cli("list", "models", "--hub"), "HF_HUB_OFFLINE is set; unset it")
+        check_refused(cli("sample", "bob/other"), "has no config.json in the cache, and the Hub cannot be reached")
+        check_refused(cli("sample", "bob/gan@other"), "has no config.json in the cache")
+        check_refused(cli("publish", runs / "first", "alice/new"), "HF_HUB_OFFLINE is set; unset it")
+        check_refused(cli("list", "models", "--hub"), "HF_HUB_OFFLINE is set; unset it")
     assert len(hub.requests) == asked
     hub.stop()
     assert same(GAN.from_pretrained("bob/gan"), expected)
-    refused(cli("list", "models", "--hub", "--author", "bob"), "the Hub cannot be reached, or broke off (ConnectError")
+    check_refused(
+        cli("list", "models", "--hub", "--author", "bob"), "the Hub cannot be reached, or broke off (ConnectError"
+    )
     assert {p.name for p in tmp_path.iterdir()} == {"cache"}
 
 
@@ -680,7 +684,7 @@ def test_what_goes_wrong_while_publishing(hub: Hub, runs: Path, cli: Cli, case: 
     before = repo.commits[repo.branches["main"]]
     breaks, words = WRITING[case]
     breaks(hub)
-    refused(cli("publish", runs / "second", "alice/gan"), words)
+    check_refused(cli("publish", runs / "second", "alice/gan"), words)
     theirs = {"theirs": b"1"} if case == "somebody else" else {}
     assert repo.commits[repo.branches["main"]] == before | theirs
     hub.faults.clear()
@@ -693,11 +697,11 @@ def test_what_goes_wrong_while_publishing(hub: Hub, runs: Path, cli: Cli, case: 
 
 def test_a_repository_that_was_made_in_vain_is_told_and_left(hub: Hub, runs: Path, cli: Cli) -> None:
     hub.faults.append(Fault("POST", "/commit/", status=403))
-    refused(cli("publish", runs / "first", "alice/new"), "publish again, or: hf repos delete alice/new")
+    check_refused(cli("publish", runs / "first", "alice/new"), "publish again, or: hf repos delete alice/new")
     assert "alice/new" in hub.repos
     hub.faults.append(Fault("POST", "/commit/", status=403))
     result = cli("publish", runs / "first", "alice/new")
-    refused(result, "is not yours to read or change")
+    check_refused(result, "is not yours to read or change")
     assert "delete" not in result.stderr
     assert hub.count("DELETE", "") == 0
     good(cli("publish", runs / "first", "alice/new"))
@@ -716,7 +720,7 @@ def test_a_commit_that_the_cache_holds_is_not_asked_for(hub: Hub, runs: Path) ->
 
 def test_a_commit_whose_answer_was_lost(hub: Hub, runs: Path, cli: Cli) -> None:
     hub.faults.append(Fault("POST", "/commit/", drop=True, done=True))
-    refused(cli("publish", runs / "first", "alice/gan"), "broke off (RemoteProtocolError")
+    check_refused(cli("publish", runs / "first", "alice/gan"), "broke off (RemoteProtocolError")
     commits = list(hub.repos["alice/gan"].commits)
     good(cli("publish", runs / "first", "alice/gan"))
     assert list(hub.repos["alice/gan"].commits) == commits
@@ -734,10 +738,10 @@ def test_nothing_damaged_is_published(hub: Hub, runs: Path, cli: Cli, tmp_path: 
     shutil.copytree(runs / "first", tmp_path / "run")
     path = tmp_path / "run" / "model" / "generator.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
-    refused(cli("publish", "run", "alice/gan"), "generator.safetensors is missing or damaged")
+    check_refused(cli("publish", "run", "alice/gan"), "generator.safetensors is missing or damaged")
     for name in ("gan", "alice/", "../gan", "alice/gan/x", "al ice/gan", "hub:alice/gan"):
-        refused(cli("publish", runs / "first", name), "is no name of a model on the Hub; write org/name")
-    refused(cli("publish", "bob/gan", "alice/gan"), "there is no run or model folder bob/gan")
+        check_refused(cli("publish", runs / "first", name), "is no name of a model on the Hub; write org/name")
+    check_refused(cli("publish", "bob/gan", "alice/gan"), "there is no run or model folder bob/gan")
     assert not hub.requests
 
 
@@ -917,7 +921,7 @@ def edited(hub: Hub, run: Path, kind: str = "generator", **part: Any) -> None:
 )
 def test_a_configuration_names_components_alone(hub: Hub, runs: Path, cli: Cli, name: str) -> None:
     edited(hub, runs / "first", name=name)
-    refused(cli("sample", "bob/gan"), "config.json does not describe a model (components.generator.name")
+    check_refused(cli("sample", "bob/gan"), "config.json does not describe a model (components.generator.name")
     assert fetched(hub) == {"config.json"}
 
 
@@ -958,9 +962,9 @@ def test_types_are_compared(runs: Path, cli: Cli, tmp_path: Path, kind: torch.dt
     told = json.loads(config.read_text())
     told["sha256"][file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
     config.write_text(json.dumps(told))
-    refused(cli("sample", "m"), f"'{name}' is of type {word}, not F32")
+    check_refused(cli("sample", "m"), f"'{name}' is of type {word}, not F32")
     config.write_text(json.dumps({**told, "dtype": "bf16"}))
-    refused(cli("sample", "m"), "not BF16")
+    check_refused(cli("sample", "m"), "not BF16")
 
 
 def nested(levels: int) -> Any:
@@ -981,7 +985,7 @@ def test_facts_are_what_a_card_can_tell(runs: Path, cli: Cli, tmp_path: Path, na
     shutil.copytree(runs / "first" / "model", tmp_path / "m")
     config = tmp_path / "m" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), name: value}))
-    refused(cli("publish", "m", "alice/gan", "--dry-run", "--dtype", "bf16"), "config.json ")
+    check_refused(cli("publish", "m", "alice/gan", "--dry-run", "--dtype", "bf16"), "config.json ")
 
 
 def test_odd_facts_are_told(runs: Path, tmp_path: Path) -> None:
@@ -991,6 +995,7 @@ def test_odd_facts_are_told(runs: Path, tmp_path: Path) -> None:
         gan.facts = {**GAN.from_pretrained(runs / "first").facts, name: value}
         gan.save(tmp_path / "model")
         GAN.from_pretrained(tmp_path / "model").save(tmp_path / "again")
+        assert (tmp_path / "again" / "README.md").read_text()
 
 
 def test_errors_cannot_command_a_terminal_nor_fill_it(runs: Path, cli: Cli, tmp_path: Path) -> None:
@@ -1001,10 +1006,10 @@ def test_errors_cannot_command_a_terminal_nor_fill_it(runs: Path, cli: Cli, tmp_
         told["components"]["generator"]["options"] = {"width": value}
         config.write_text(json.dumps(told))
         result = cli("sample", "m")
-        refused(result, "generator 'dcgan': option 'width' is int")
+        check_refused(result, "generator 'dcgan': option 'width' is int")
         assert len(result.stderr) < 500
         assert result.stderr.strip().isprintable()
-    refused(cli("sample", "\x1b[2Jm"), "there is no run or model folder \ufffd[2Jm")
+    check_refused(cli("sample", "\x1b[2Jm"), "there is no run or model folder \ufffd[2Jm")
 
 
 def test_outlines_count_the_tensors_of_their_own_thread() -> None:
@@ -1026,7 +1031,7 @@ def test_a_version_is_no_command(hub: Hub, runs: Path, cli: Cli) -> None:
         config = {"library": "ganzoo", "format": 99, "version": version}
         hub.repos["bob/gan"].commit({"config.json": json.dumps(config).encode()})
         told = cli("sample", "bob/gan")
-        refused(told, "was written by a later ganzoo; install it: pip install --upgrade torch-ganzoo")
+        check_refused(told, "was written by a later ganzoo; install it: pip install --upgrade torch-ganzoo")
         assert "evil" not in told.stderr
 
 
@@ -1180,7 +1185,7 @@ def test_a_model_of_a_plugin(
         gan = ganzoo.train({**values, "gen": "swishgan", "gen.hidden": 8}, tmp_path / "run")
         gan.push_to_hub("alice/swish")
     with path():
-        refused(
+        check_refused(
             cli("sample", "alice/swish"), "needs the package ganzoo-swish: look at it, then pip install ganzoo-swish"
         )
         with pytest.raises(UnknownComponent, match="no plugin 'swish' is installed"):
