@@ -63,7 +63,7 @@ class Experiment:
             augment=self.augment,
             shape=self.gan.shape,
             size=self.batches.sizes["unlabelled"] // self.backend.world,
-            real_view=self.gan.strategy.views[0],
+            real_view=player.real or self.gan.strategy.views[0],
             iteration=iteration,
             progress=iteration / self.config.steps,
             device=self.backend.device,
@@ -179,7 +179,7 @@ def facts_of(data: Dataset, config: Config) -> dict[str, Any]:
 
 
 def rehearse(experiment: Experiment) -> None:
-    """Let every player look at one batch of the first step and of the last, with copies of all that learns.
+    """Let every player look at a batch as in the first step and as at the end, with copies of all that learns.
 
     Raises Incompatible when one cannot train.
     """
@@ -190,7 +190,7 @@ def rehearse(experiment: Experiment) -> None:
         seed_everything(seed_of(experiment.config.seed, "rehearsal"))
         try:
             with experiment.backend.autocast():
-                for iteration in (0, experiment.config.steps - 1):
+                for iteration in (0, experiment.config.steps):
                     terms |= player.terms(experiment.step(player, 0, iteration, networks))
             for term, value in terms.items():
                 if value.ndim or not bool(value.isfinite()):

@@ -172,13 +172,15 @@ class Player:
     """Someone who moves: networks of the run by name, and what it wants to make small.
 
     `terms` is called with the step; the trainer sums what it returns and logs each under `name/term`. Where it returns
-    none, the player stands still. `after` is called with its networks when it has moved them.
+    none, the player stands still. `after` is called with its networks when it has moved them. `real` is the view of the
+    unlabelled images that is real to this player; by default the first of the strategy's.
     """
 
     name: str
     networks: tuple[str, ...]
     terms: Callable[[Step], Terms]
     after: tuple[Callable[[Sequence[nn.Module]], None], ...] = ()
+    real: str = ""
 
 
 class Batch(Protocol):

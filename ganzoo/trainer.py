@@ -86,9 +86,12 @@ class Trainer:
         self.decay = self.config.ema if self.config.ema is not None else max(0.0, 1 - 10 / self.config.steps)
         self.moving = [self._moving(player) for player in experiment.players]
         self._optimizers = {m.player.name: m.optimizer for m in self.moving}
-        live, kept = self.gan.networks.values(), self.averaged.networks.values()
-        self._weights: list[list[Tensor]] = [[p for n in side for p in n.parameters()] for side in (kept, live)]
-        self._state = [[b for n in side for b in n.buffers()] for side in (kept, live)]
+        pairs = {n: (self.averaged.networks[n], self.gan.networks[n]) for n in self.gan.networks}
+        self._weights: dict[str, list[list[Tensor]]] = {
+            n: [list(i.parameters()) for i in pair] for n, pair in pairs.items()
+        }
+        self._state = {n: [list(i.buffers()) for i in pair] for n, pair in pairs.items()}
+        self._since: dict[str, int] = {}
         self._learnt = nn.ModuleDict({**self.gan.networks, **experiment.parts})
         self._floats = [b for b in self._learnt.buffers() if b.is_floating_point()]
         self.step = 0
@@ -144,6 +147,8 @@ class Trainer:
         self.backend.average(gradients)
         if self._logged(self.step + 1):
             self._look(moving, step, gradients)
+        for name in moving.player.networks:
+            self._since.setdefault(name, self.step)
         moving.optimizer.step()
         moving.optimizer.zero_grad(set_to_none=True)
         for constrain in moving.player.after:
@@ -172,10 +177,12 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        kept, live = self._weights
-        torch._foreach_lerp_(kept, live, averaging_weight(self.decay, self.step))
-        for old, new in zip(*self._state, strict=True):
-            old.copy_(new)
+        """Average every network's weights since it first moved; its buffers are the live one's."""
+        for name, first in self._since.items():
+            kept, live = self._weights[name]
+            torch._foreach_lerp_(kept, live, averaging_weight(self.decay, self.step - first))
+            for old, new in zip(*self._state[name], strict=True):
+                old.copy_(new)
 
     # --- the run --------------------------------------------------------------------------------------------------
 
@@ -344,6 +351,7 @@ class Trainer:
             tensors, facts = optimizer_state(self._optimizers)
             state = {
                 "step": self.step,
+                "since": self._since,
                 "error": self.error,
                 "error_step": self.error_step,
                 "seconds": self.seconds,
@@ -388,6 +396,7 @@ class Trainer:
             self.backend.accelerator.scaler.load_state_dict(state["scaler"])
         self.step, self.error, self.error_step = int(state["step"]), state["error"], int(state["error_step"])
         self.seconds = float(state.get("seconds", 0.0))
+        self._since = state.get("since") or dict.fromkeys(self.gan.networks, 0)
 
     def _fall_back(self) -> None:
         """Leave the model of the last checkpoint, if there is one."""

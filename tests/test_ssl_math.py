@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from ganzoo_zoo.discriminators.mlp import Discriminator as Mlp
 from ganzoo_zoo.layers import WeightNorm
 from ganzoo_zoo.losses.gan import hinge, nonsaturating, wasserstein
 from ganzoo_zoo.penalties.classifier import (
@@ -29,13 +30,14 @@ from ganzoo_zoo.penalties.classifier import (
     two_pass,
     unit,
 )
-from ganzoo_zoo.ssl import aae, s3gan
+from ganzoo_zoo.ssl import aae, noisystudent, s3gan
 from ganzoo_zoo.ssl.aae import AdversarialAutoencoder
 from ganzoo_zoo.ssl.autoencoder import Autoencoder
 from ganzoo_zoo.ssl.fixmatch import FixMatch
 from ganzoo_zoo.ssl.kplus1 import KPlusOne, feature_matching
 from ganzoo_zoo.ssl.margingan import MarginGAN, inverted_cross_entropy
 from ganzoo_zoo.ssl.mdgan import ModeRegularized
+from ganzoo_zoo.ssl.noisystudent import NoisyStudent
 from ganzoo_zoo.ssl.pseudolabel import PseudoLabel, guess_loss
 from ganzoo_zoo.ssl.s3gan import CoTraining, turned
 from ganzoo_zoo.ssl.schedules import rise
@@ -152,14 +154,14 @@ def step(strategy: Strategy, networks: Networks, moving: tuple[str, ...], **opti
     own = {id(p) for name in moving for p in networks[name].parameters()}
     for parameter in parameters(networks):  # as the trainer freezes everybody else
         parameter.requires_grad_(id(parameter) in own)
-    given = {"averaged": {}, "loss": nonsaturating(), "augment": None, "iteration": 1, "progress": 0.5} | options
+    given = {"averaged": {}, "loss": nonsaturating(), "augment": None, "iteration": 1, "progress": 0.5}
+    given |= {"real_view": strategy.views[0]} | options
     return Step(
         batch=Images(),
         networks=networks,
         moving=moving,
         shape=SHAPE,
         size=UNLABELLED,
-        real_view=strategy.views[0],
         device=torch.device("cpu"),
         **given,
     )
@@ -167,7 +169,7 @@ def step(strategy: Strategy, networks: Networks, moving: tuple[str, ...], **opti
 
 def move(strategy: Strategy, player: str, networks: Networks, **options: Any) -> tuple[Step, Terms]:
     (found,) = [p for p in strategy.players() if p.name == player]
-    s = step(strategy, networks, found.networks, **options)
+    s = step(strategy, networks, found.networks, real_view=found.real or strategy.views[0], **options)
     return s, found.terms(s)
 
 
@@ -795,6 +797,42 @@ def test_fixmatch_learns_strong_views_from_guesses_of_weak_ones(teacher: bool, g
     assert_agree(terms, wanted, networks)
     taught = torch.autograd.grad(terms["guess"], parameters(averaged), allow_unused=True)
     assert all(g is None for g in taught)
+
+
+@pytest.mark.parametrize("gan", [True, False])
+def test_a_noisy_student_learns_what_its_teacher_is_sure_of(gan: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noisystudent, "Cnn13", lambda shape, **options: Trunk())
+    strategy = NoisyStudent(gan=gan, start=0.5, teacher=0.3)
+    networks, averaged = build(strategy), build(strategy)
+    x = Images().view("weak")
+    taught, own = (probabilities(logits(averaged[name], x)) for name in ("discriminator", "student"))
+    strategy.threshold = halfway(taught.max(1).values)
+    s, terms = move(strategy, "student", networks, averaged=averaged, progress=0.6)
+    said = probabilities(logits(networks["student"], s.batch.view("strong"))).log()
+    rows = [
+        -(taught[i] * said[i]).sum() if taught[i].max() >= strategy.threshold else -0.2 * (own[i] * said[i]).sum()
+        for i in range(UNLABELLED)
+    ]
+    assert_agree(terms, {"guess": torch.stack(rows).mean()}, networks)
+    learnt = torch.autograd.grad(terms["guess"], parameters(averaged), allow_unused=True)
+    assert all(g is None for g in learnt)
+    assert move(strategy, "student", networks, averaged=averaged, progress=0.49)[1] == {}
+
+    teacher, student = (probabilities(logits(networks[n], x)).log() for n in ("discriminator", "student"))
+    assert_close(strategy.classify(networks, x), student + 0.3 * teacher)
+    s, terms = move(strategy, "discriminator", networks)
+    assert_agree(terms, kplus1_discriminator(s, strategy) if gan else {"label": naive_label(s)}, networks)
+
+
+def test_a_student_that_has_not_begun_leaves_the_answer_to_its_teacher() -> None:
+    strategy = NoisyStudent()
+    shape = ImageShape(1, 12, CLASSES)
+    kit = Kit(shape, lambda: Mlp(shape, hidden=[8]), lambda: Decoding(conditional=False))
+    networks = {name: network.eval() for name, network in strategy.networks(kit).items()}
+    x = torch.rand(20, 1, 12, 12) * 2 - 1
+    teacher = networks["discriminator"](x).logits
+    assert teacher.std() > 0
+    assert_close(strategy.classify(networks, x).softmax(1), (0.1 * teacher).softmax(1), 1e-5)
 
 
 def naive_label(s: Step, by: str = "discriminator") -> Tensor:

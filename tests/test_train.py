@@ -422,6 +422,33 @@ def test_averaged_weights_are_the_bias_corrected_mean() -> None:
         assert average == pytest.approx(sum(w * v for w, v in zip(own, values, strict=False)) / sum(own))
 
 
+def test_a_network_that_moves_late_is_averaged_since_it_moves(tmp_path: Path) -> None:
+    values = {
+        **SMALL,
+        "ssl": "noisy-student",
+        "ssl.start": 0.5,
+        "ssl.threshold": 0.0,
+        "steps": 8,
+        "ema": 0.9,
+        "checkpoint_every": 1,
+    }
+    run = Run(tmp_path)
+    for stop in (5, 6):  # the second goes on where the first stopped
+        trainer = Trainer(assemble(configure(values=values)), run)
+        trainer.resume()
+        while trainer.step < stop:
+            before = [p.detach().clone() for p in trainer.averaged.networks["student"].parameters()]
+            trainer.iterate()
+            trainer.save()
+        pair = [trainer.averaged.networks["student"], trainer.gan.networks["student"]]
+        kept, live = ([p.detach() for p in n.parameters()] for n in pair)
+        newest = 1 if stop == 5 else averaging_weight(0.9, 2)
+        assert any(not torch.equal(a, b) for a, b in zip(before, live, strict=True))
+        for old, mean, new in zip(before, kept, live, strict=True):
+            torch.testing.assert_close(mean, old + newest * (new - old))
+    assert averaging_weight(0.9, 2) == pytest.approx(1 / 1.9)
+
+
 def test_schedules() -> None:
     assert [schedule("linear", p, 0.5) for p in (0, 0.5, 0.75, 1)] == [1, 1, 0.5, 0]
     assert [schedule("cosine", p, 0.0) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])

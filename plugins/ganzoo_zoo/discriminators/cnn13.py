@@ -21,7 +21,8 @@ class Discriminator(nn.Module):
     """Nine convolutions in three blocks, max-pooling and dropout between them, then the mean over places.
 
     3×3 w, w, w · pool, dropout · 3×3 2w, 2w, 2w · pool, dropout · 3×3 4w without padding · 1×1 2w, w · mean; leaky ReLU
-    0.1. Images of 12×12 and more. The paper's has batch norm and mean-only weight norm together; here norm is one of:
+    0.1. Images of fewer than 12×12 pixels are padded there too. The paper's has batch norm and mean-only weight norm
+    together; here norm is one of:
 
     Args:
         width: channels w of the first block; 128 in the paper.
@@ -57,7 +58,7 @@ class Discriminator(nn.Module):
             *layer(2 * width, 2 * width),
             nn.MaxPool2d(2),
             nn.Dropout(dropout),
-            *layer(2 * width, 4 * width, padding=0),
+            *layer(2 * width, 4 * width, padding=int(shape.size < 12)),
             *layer(4 * width, 2 * width, kernel=1, padding=0),
             *layer(2 * width, width, kernel=1, padding=0),
         )

@@ -56,6 +56,12 @@ SSL = [
         "Sohn et al. 2020, arXiv:2001.07685",
     ),
     Component(
+        "noisy-student",
+        "ganzoo_zoo.ssl.noisystudent:NoisyStudent",
+        "K+1, and a convolutional student that learns its sure guesses on strongly changed images",
+        "after Xie et al. 2020, arXiv:1911.04252",
+    ),
+    Component(
         "margingan",
         "ganzoo_zoo.ssl.margingan:MarginGAN",
         "a classifier beside the GAN, whose fakes lie near its boundary",
@@ -123,6 +129,18 @@ PRESETS = [
         "Salimans et al. 2016, arXiv:1606.03498, table 1",
         "the authors' settings, but for the last layer, whose outputs begin ten times smaller, as in their "
         "code for CIFAR-10",
+    ),
+    Component(
+        "best-mnist-100",
+        "ganzoo_zoo.presets.semi_supervised:BEST_MNIST_100",
+        "improved-gan-mnist that teaches a convolutional student, 100 labels",
+        "after Salimans et al. 2016, arXiv:1606.03498, and Xie et al. 2020, arXiv:1911.04252",
+    ),
+    Component(
+        "fast-mnist-100",
+        "ganzoo_zoo.presets.semi_supervised:FAST_MNIST_100",
+        "best-mnist-100 with a third of its steps",
+        "after Salimans et al. 2016, arXiv:1606.03498, and Xie et al. 2020, arXiv:1911.04252",
     ),
     Component(
         "improved-gan-cifar10",

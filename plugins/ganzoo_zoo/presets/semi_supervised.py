@@ -54,3 +54,14 @@ FIXMATCH_MNIST: dict[str, Any] = {
     "optimizer": {"lr": 1e-3, "beta1": 0.9, "weight_decay": 5e-4, "schedule": "cosine"},
     "ema": 0.999,
 }
+
+BEST_MNIST_100: dict[str, Any] = IMPROVED_GAN_MNIST | {
+    "ssl": {"name": "noisy-student", "adversarial_weight": 0.0, "start": 0.8},
+    "data": MNIST | {"strength": 0.5, "zoom": 0.2, "elastic": 0.06},
+    "steps": 90_000,
+    "optimizer": IMPROVED_GAN_MNIST["optimizer"] | {"schedule": "linear", "hold": 2 / 3},
+    "players": {"student": {"lr": 2e-3, "beta1": 0.9, "eps": 1e-8, "weight_decay": 5e-4, "hold": 0.8}},
+    "ema": 0.999,
+}
+
+FAST_MNIST_100: dict[str, Any] = BEST_MNIST_100 | {"steps": 30_000}
