@@ -228,3 +228,17 @@ def test_a_run_that_continues_goes_on_watching(tmp_path: Path) -> None:
     shutil.rmtree(run.checkpoints()[-1])
     ganzoo.train(config, tmp_path / "r")
     assert run.troubles() == whole
+
+
+def test_a_hundred_times_the_learning_rate_of_a_preset_is_named(tmp_path: Path) -> None:
+    small = {**FAILING, "gen.z_dim": 8, "gen.w_dim": 8, "data.source": "digits", "data.size": 8}
+    del small["ssl"]
+    preset = "stylegan2-ada-cifar10"
+    rates = {"optimizer.lr": configure(preset).optimizer.lr, "players.generator.lr": 2e-3}
+    for times, expected in ((1, set()), (100, {"divergence"})):
+        hot = {key: times * rate for key, rate in rates.items()}
+        ganzoo.train(configure(preset, values={**small, **hot}), tmp_path / f"{times}")
+        found = Run(tmp_path / f"{times}").troubles()
+        assert {t["name"] for t in found} >= expected, found
+        assert expected or not found
+        assert all("optimizer.lr" in t["remedy"] for t in found if t["name"] in expected)

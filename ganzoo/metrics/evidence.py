@@ -46,8 +46,8 @@ class Evidence:
 
     extractor: returns its name and itself; called when features are asked for. number: generated images, and at most
     so many real ones of each part. real_part: `train` or `test`, what generated images are compared with. seed: of
-    the latents, and of which real images. sha256: of the real images. Several processes share the images, and all are
-    given the features of all.
+    the latents, and of which real images. sha256: of the real images. held_out_part: what the held-out images are, in
+    words. Several processes share the images, and all are given the features of all.
 
     warnings: what is to be minded about a score. used: how many images of which part it is about. compared: whether by
     their features.
@@ -61,6 +61,7 @@ class Evidence:
     seed: int = 0
     backend: Backend | None = None
     sha256: str = ""
+    held_out_part: str = "test"
     warnings: list[str] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
     compared: bool = False
@@ -112,9 +113,15 @@ class Evidence:
         """Return the numbers of all held-out images that have a label. Raises BadData when there is none."""
         known = (self.data.test_labels >= 0).nonzero().flatten()
         if not len(known):
-            raise BadData(f"no labelled image of '{self.data.name}' is held out; see --set data.test_fraction")
+            raise BadData(f"no labelled image {self.held_out_hint}")
         self.used["test"] = len(known)
         return known
+
+    @property
+    def held_out_hint(self) -> str:
+        """That there is none of the held-out images, and which setting makes some."""
+        key = "validation" if self.held_out_part == "validation" else "test_fraction"
+        return f"of '{self.data.name}' is held out for {self.held_out_part}; see --set data.{key}"
 
     def judge(
         self, images: Callable[[Sequence[Tensor]], Iterator[Tensor]], numbers: Tensor, labels: Tensor | None = None
@@ -138,7 +145,7 @@ class Evidence:
     def stamp(self, metric: str, options: Mapping[str, Any]) -> Stamp:
         """Return the stamp of a score of what was used."""
         name, extractor = self.extractor() if self.compared else ("", None)
-        real = {part: n for part, n in self.used.items() if part != "fake"}
+        real = {self.held_out_part if part == "test" else part: n for part, n in self.used.items() if part != "fake"}
         return Stamp(
             metric=metric,
             options=dict(options),
@@ -154,7 +161,7 @@ class Evidence:
     def _part(self, name: str) -> Features:
         images, labels = (self.data.train, None) if name == "train" else (self.data.test, self.data.test_labels)
         if not len(images):
-            raise BadData(f"no image of '{self.data.name}' is held out as {name}; see --set data.test_fraction")
+            raise BadData(f"no image {self.held_out_hint}")
         some = chosen(len(images), self.number, self.seed)
         return self._once(
             name, lambda: self.judge(lambda own: uint8(images, own), some, None if labels is None else labels[some])
