@@ -105,7 +105,7 @@ def cases() -> dict[str, Case]:
     names = [r.component.name for r in installed().list("preset")]
     found = {name: Case(name, SMALLER.get(name, {})) for name in names}
     for name, (changed, expected) in FAILING.items():
-        found[name] = Case("default", {**SMALLER["default"], **changed}, expected)
+        found[name] = Case("default", changed, expected)
     for preset in (*DIVERGE, *SURVIVE):
         expects = "divergence" if preset in DIVERGE else None
         found[f"{preset}-hot"] = Case(preset, {**SMALLER[preset], **hot(preset)}, expects)

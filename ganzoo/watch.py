@@ -33,6 +33,8 @@ SURE = 0.02
 where a probability comes within 1 % of certainty."""
 ALIKE = 0.1
 """Diversity below which generated images are copies of each other."""
+SAME = 1e-3
+"""Diversity below which they are one image: then whatever moves the generator, its latents do not."""
 WIDE, TURNS = 10.0, 0.25
 """How far realness, and the part of images that the discriminator gets right, go up and down from row to row when the
 players do not settle. Realness has the unit of logits; a part that goes from 0 to 1 and back goes by 0.5 each way."""
@@ -152,8 +154,8 @@ class Window:
         return len(self.of(name)) == len(self.rows)
 
     def low(self, name: str, limit: float) -> bool:
-        """Whether every row has that name, mostly with a value below the limit."""
-        return self.has(name) and self.usual(name) < limit
+        """Whether every row has that name, mostly with a value below the limit, and the last few still so."""
+        return self.has(name) and max(self.usual(name), self.usual(name, READINGS)) < limit
 
     @property
     def game(self) -> bool:
@@ -196,7 +198,7 @@ def _too_strong(window: Window) -> str:
 
 
 def _collapses(window: Window) -> str:
-    if not (window.game and window.low("diversity", ALIKE)):
+    if not window.low("diversity", ALIKE if window.game else SAME):
         return ""
     return (
         f"generated images are {window.usual('diversity'):.2g} times as far from each other as real ones: near copies"
@@ -243,7 +245,7 @@ KINDS = (
     ),
     Kind(
         "mode collapse",
-        f"`diversity` below {ALIKE}",
+        f"`diversity` below {ALIKE}; below {SAME:g} where the generator matches features alone",
         _collapses,
         "a larger --set gen.z_dim where it is small, a smaller --set players.generator.lr, "
         "a discriminator that compares the images of a batch, as --set disc.minibatch=16",

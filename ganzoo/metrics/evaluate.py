@@ -47,9 +47,10 @@ def evaluate(
     """Return the stamped scores of a model, by metric; those of a run are kept in its `scores.json`.
 
     model: run folder, model folder, or `org/name`. Scores of a run's best weights are kept beside these, in `best/`.
-    data: images to compare with; default: those of the run that the model is of, held out as it held them out. metrics: options by name; default: the usual ones that are about such a model. features: the
-    extractor; default: the first usual one that the data suffice for. number: of generated images, and the most real
-    ones. real: `train` or `test`. skip_corrupt: leave out images that cannot be read, and say which.
+    data: images to compare with; default: those of the run that the model is of, held out as it held them out.
+    metrics: options by name; default: the usual ones that are about such a model. features: the extractor; default: the
+    first usual one that the data suffice for. number: of generated images, and the most real ones. real: `train` or
+    `test`. skip_corrupt: leave out images that cannot be read, and say which.
 
     Under torchrun, processes share the images, and all return the same scores.
 
@@ -89,7 +90,7 @@ def evaluate(
 
 
 def run_of(model: Path) -> Path | None:
-    """Return the run folder that a path is: itself, or the one whose last or best weights lie there. None for others."""
+    """Return the run folder that a path is, or whose last or best weights lie there; None for others."""
     path = model.resolve()
     run = path.parent if path.name in (MODEL, BEST) and (path.parent / SPLIT).is_file() else path
     return run if (run / FILE).is_file() and (run / MODEL).is_dir() else None
