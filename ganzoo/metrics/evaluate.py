@@ -145,7 +145,9 @@ def read(
     split = None
     if config is None:
         if run is None:
-            raise BadData("a model folder does not hold the images that it was trained on; say which: --data")
+            raise BadData(
+                "a model folder outside of its run does not say which images it is compared with; say it: --data"
+            )
         config = Config.load(run / FILE).data
         split = Split.of(run / SPLIT) if (run / SPLIT).is_file() else None
     config = config.model_copy(update={"skip_corrupt": config.skip_corrupt or skip_corrupt})
