@@ -197,7 +197,7 @@ def scores() -> str:
 
 
 def watched() -> str:
-    """Return a table of the runs that were watched: what was changed in the preset, what was said, and the nearest signs."""
+    """Return a table of the runs that were watched: what was changed, what was said, and the nearest signs."""
     rows, stamps = [], {}
     for path in sorted((RESULTS / "watch").glob("*.json")):
         kept = read(path)

@@ -89,7 +89,7 @@ class Evidence:
     @property
     def fake(self) -> Features:
         """Generated images; of a conditional generator as many of each class. Raises Incompatible without one."""
-        return self._once("fake", lambda: self.judge(self.generated, torch.arange(self.number), self.classes))
+        return self._once("fake", lambda: self.extract(self.generated, torch.arange(self.number), self.classes))
 
     @property
     def conditional(self) -> bool:
@@ -113,17 +113,11 @@ class Evidence:
         """Return the numbers of all held-out images that have a label. Raises BadData when there is none."""
         known = (self.data.test_labels >= 0).nonzero().flatten()
         if not len(known):
-            raise BadData(f"no labelled image {self.held_out_hint}")
+            raise self._none("labelled image")
         self.used["test"] = len(known)
         return known
 
-    @property
-    def held_out_hint(self) -> str:
-        """That there is none of the held-out images, and which setting makes some."""
-        key = "validation" if self.held_out_part == "validation" else "test_fraction"
-        return f"of '{self.data.name}' is held out for {self.held_out_part}; see --set data.{key}"
-
-    def judge(
+    def extract(
         self, images: Callable[[Sequence[Tensor]], Iterator[Tensor]], numbers: Tensor, labels: Tensor | None = None
     ) -> Features:
         """Return the features of images by their numbers `[N]`.
@@ -161,11 +155,16 @@ class Evidence:
     def _part(self, name: str) -> Features:
         images, labels = (self.data.train, None) if name == "train" else (self.data.test, self.data.test_labels)
         if not len(images):
-            raise BadData(f"no image {self.held_out_hint}")
+            raise self._none("image")
         some = chosen(len(images), self.number, self.seed)
         return self._once(
-            name, lambda: self.judge(lambda own: uint8(images, own), some, None if labels is None else labels[some])
+            name, lambda: self.extract(lambda own: uint8(images, own), some, None if labels is None else labels[some])
         )
+
+    def _none(self, what: str) -> BadData:
+        """Return the error that none is held out, with the setting that mends it."""
+        key = "validation" if self.held_out_part == "validation" else "test_fraction"
+        return BadData(f"no {what} of '{self.data.name}' is held out for {self.held_out_part}; see --set data.{key}")
 
     def _once(self, name: str, make: Callable[[], Features]) -> Features:
         if name not in self.kept:
