@@ -4,8 +4,8 @@
 
 FOLDER holds `mnist` and `cifar10` in the Hub's parquet layout. Each preset is trained for its first steps, as it is
 but for what `SMALLER` says, so that a step takes less than a second on one core; schedules stand where they do at the
-beginning of the whole run. Nothing may be said of a preset. Of a run made to fail, the trouble that `FAILING` expects
-must be said; what else is said is kept too. Presets in `SURVIVE` go on learning at a hundred times their rate, and
+beginning of the whole run. Nothing may be said of a preset. Of a run made to fail, one of the troubles must be said
+that are expected; what else is said is kept too. Presets in `SURVIVE` go on learning at a hundred times their rate, and
 nothing is expected. NAME chooses some of the runs, as `default` or `default-no-latent`.
 
 Writes benchmarks/results/watch/NAME.json: every warning with its step, and how near each sign came to its limit. The
@@ -40,7 +40,7 @@ NARROW = {"gen.width": 16, "disc.width": 16, "batch": 16}
 SMALLER: dict[str, dict[str, Any]] = {
     "autoencoder-mnist": {"batch": 32},
     "badgan-cifar10": NARROW,
-    "biggan-cifar10": NARROW,
+    "biggan-cifar10": {**NARROW, "gen.width": 8, "disc.width": 8, "players.discriminator.moves": 1},
     "dcgan-64": NARROW,
     "default": {"batch": 16},
     "fixmatch-mnist": {"disc.width": 8, "batch": 64},
@@ -57,12 +57,13 @@ TIMES = 100
 """How many times its learning rate a run has that is made to diverge."""
 DIVERGE, SURVIVE = ("sngan-mnist", "stylegan2-ada-cifar10"), ("default", "dcgan-64")
 """Presets that such a rate makes diverge, and some that it does not."""
-FAILING: dict[str, tuple[dict[str, Any], str]] = {
+LARGE_RATE = ("divergence", "no convergence")
+FAILING: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "default-strong-discriminator": (
         {"ssl": "none", "loss": "minimax", "players.discriminator.moves": 5, "players.discriminator.lr": 4e-3},
-        "vanishing generator gradient",
+        ("vanishing generator gradient",),
     ),
-    "default-no-latent": ({"ssl": "none", "gen.z_dim": 1}, "mode collapse"),
+    "default-no-latent": ({"ssl": "none", "gen.z_dim": 1}, ("mode collapse",)),
 }
 SIGNS = {
     "generator_slope": ("least", SURE, lambda window: window.usual("generator_slope")),
@@ -80,11 +81,11 @@ class Enough(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """A run: a preset, what is changed in it, and which trouble must be said of it; "" for none, None where any may."""
+    """A run: a preset, what is changed in it, and of which troubles one must be said; () for none, None where any may."""
 
     preset: str
     changed: Mapping[str, Any] = field(default_factory=dict)
-    expected: str | None = ""
+    expected: tuple[str, ...] | None = ()
 
     def config(self, data: Path) -> Config:
         """Return the configuration."""
@@ -107,7 +108,7 @@ def cases() -> dict[str, Case]:
     for name, (changed, expected) in FAILING.items():
         found[name] = Case("default", changed, expected)
     for preset in (*DIVERGE, *SURVIVE):
-        expects = "divergence" if preset in DIVERGE else None
+        expects = LARGE_RATE if preset in DIVERGE else None
         found[f"{preset}-hot"] = Case(preset, {**SMALLER[preset], **hot(preset)}, expects)
     return found
 
@@ -158,7 +159,7 @@ def nearest(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
 def right(case: Case, result: dict[str, Any]) -> bool:
     """Whether a run was spoken of as it must be."""
     said = {warning["name"] for warning in result["warnings"]}
-    return case.expected in said if case.expected else case.expected is None or not said
+    return bool(said & {*case.expected}) if case.expected else case.expected is None or not said
 
 
 def main() -> None:
