@@ -81,7 +81,7 @@ class Enough(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """A run: a preset, what is changed in it, and which troubles may be said: one of them, () for none, None for any."""
+    """A run: a preset, what is changed in it, and troubles of which one must be said: () for none, None for any."""
 
     preset: str
     changed: Mapping[str, Any] = field(default_factory=dict)
