@@ -86,8 +86,8 @@ def test_nothing_is_said_of_healthy_rows_and_of_few() -> None:
 
 def test_what_has_passed_by_the_end_is_not_spoken_of() -> None:
     early = {**HEALTHY, "diversity": 0.05}
-    assert names([early] * 5 + [HEALTHY] * 3) == []
-    assert names([early] * 8) == ["mode collapse"]
+    assert names([early] * 22 + [HEALTHY] * 8, every=10) == []
+    assert names([early] * 30, every=10) == ["mode collapse"]
 
 
 def test_dead_units_are_noticed_from_the_beginning() -> None:
