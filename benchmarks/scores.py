@@ -84,7 +84,7 @@ def scores(run: Path, number: int) -> tuple[dict[str, dict[str, float]], dict[st
     values, stamps, shown = {}, [], []
     for name, (images, numbers) in rows.items():
         shown += [next(iter(images([numbers[:SHOWN]])))]
-        fake = trained.judge(images, numbers)
+        fake = trained.extract(images, numbers)
         judged = [
             scored(metric, {}, replace(trained.anew(warnings), kept={**trained.kept, "fake": fake}), registry)
             for metric in METRICS

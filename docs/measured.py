@@ -196,6 +196,26 @@ def scores() -> str:
     return "\n\n".join(parts) or "None was run yet."
 
 
+def watched() -> str:
+    """Return a table of the runs that were watched: what was changed, what was said, and the nearest signs."""
+    rows, stamps = [], {}
+    for path in sorted((RESULTS / "watch").glob("*.json")):
+        kept = read(path)
+        r = kept["result"]
+        changed = ", ".join(code(f"{key}={value}") for key, value in r["changed"].items())
+        said = "; ".join(f"{w['name']} at step {w['step']}" for w in r["warnings"]) or r["ended"] or "nothing"
+        near = [
+            f"{value:.3g}" if (value := sign.get("least", sign.get("most"))) is not None else ""
+            for sign in (r["nearest"].get(name, {}) for name in ("generator_slope", "discriminator_slope", "diversity"))
+        ]
+        rows.append([code(path.stem), changed, str(r["steps"]), f"**{said}**" if r["warnings"] else said, *near])
+        stamps[stamp(kept)] = None
+    if not rows:
+        return "None was run yet."
+    head = ["run", "changed in the preset", "steps", "said", "least `generator_slope`", "least `discriminator_slope`"]
+    return "\n".join([table([*head, "least `diversity`"], rows), "", *(f"- {line}" for line in stamps)])
+
+
 def spread(values: Sequence[float], sign: str = "") -> str:
     """Return mean ± sample standard deviation, in per cent."""
     mean = f"{100 * statistics.fmean(values):{sign}.2f}"
@@ -239,5 +259,6 @@ PIECES: dict[str, Callable[..., str]] = {
     "matrix": matrix,
     "zoo": zoo,
     "scores": scores,
+    "watched": watched,
     "gains": gains,
 }

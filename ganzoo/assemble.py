@@ -174,6 +174,7 @@ def facts_of(data: Dataset, config: Config) -> dict[str, Any]:
         "train": len(data.train),
         "labelled": len(data.labelled),
         "held_out": len(data.test),
+        "validation": len(data.validation),
         "labelled_in_unlabelled": config.data.labelled_in_unlabelled,
     }
 

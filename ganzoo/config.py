@@ -73,6 +73,9 @@ class DataConfig(Strict):
     test_seed: Natural = Field(
         0, description="which images that is; apart from split_seed, so that splits stay comparable"
     )
+    validation: Natural = Field(
+        0, description="labelled images left out of training, which `best` may look at; by split_seed, balanced"
+    )
     labelled_in_unlabelled: bool = Field(True, description="whether labelled images are also used without their label")
     flip: bool = Field(False, description="mirror training images left-right at random")
     shift: Natural = Field(0, description="shift training images by up to so many pixels")

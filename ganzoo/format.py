@@ -120,6 +120,7 @@ class DataFacts(Struct, frozen=True):
     train: Count
     labelled: Count
     held_out: Count
+    validation: Count = 0
     name: Text | None = None
     hub: Text | None = None
 

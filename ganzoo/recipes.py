@@ -21,7 +21,7 @@ PARTS = {
 }
 """Configuration keys that name a component, and its kind."""
 DEFAULT = "default"
-SPLITS = ("labels", "split_seed", "test_fraction", "test_seed")
+SPLITS = ("labels", "split_seed", "test_fraction", "test_seed", "validation")
 AUTO_SIZE = 64
 
 

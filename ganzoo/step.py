@@ -51,6 +51,8 @@ class Step:
         self._seen: dict[tuple[str, str, bool], DiscOutput] = {}
         self._z: Tensor | None = None
         self._y: Tensor | None = None
+        self.fools = False
+        """Whether who moves is to fool the discriminator: it has asked for the adversarial loss of that side."""
 
     def network(self, name: str) -> nn.Module:
         """Return a live network by name. Raises Incompatible when this strategy trains none of that name."""
@@ -173,6 +175,7 @@ class Step:
 
         Real images are looked at only by losses that ask.
         """
+        self.fools = True
         fake = fake or self.see("fake")[0]
         real = self.see("real")[0] if self.loss.relativistic else fake
         return self.loss.generator(*self._pairs(real.adv, fake.adv))

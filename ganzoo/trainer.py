@@ -35,7 +35,7 @@ from ganzoo.pictures import grid, png
 from ganzoo.run import BEST, MODEL, Run
 from ganzoo.step import Step
 from ganzoo.storage import load_weights, read_json, read_tensors, tensor_bytes, to_json
-from ganzoo.watch import DIVERGED, Trouble, Watch, signs
+from ganzoo.watch import DIVERGED, GRADIENT, Trouble, Watch, signs
 
 GRID = 64
 STATE = {"step", "error", "error_step", "optimizers", "scaler"}
@@ -158,9 +158,7 @@ class Trainer:
         """Gather the signs of what goes wrong; they stay on the device."""
         scaler = self.backend.accelerator.scaler
         norm = nn.utils.get_total_norm(gradients) / (scaler.get_scale() if scaler else 1)
-        self._signs[f"gradient_norm_{moving.player.name}"] = norm
-        if "discriminator" in moving.player.networks:
-            self._signs |= signs(step)
+        self._signs |= {f"{GRADIENT}{moving.player.name}": norm, **signs(step)}
 
     @contextmanager
     def _alone(self, moving: Moving) -> Iterator[None]:

@@ -33,6 +33,8 @@ SURE = 0.02
 where a probability comes within 1 % of certainty."""
 ALIKE = 0.1
 """Diversity below which generated images are copies of each other."""
+SAME = 1e-3
+"""Diversity below which they are one image: then whatever moves the generator, its latents do not."""
 WIDE, TURNS = 10.0, 0.25
 """How far realness, and the part of images that the discriminator gets right, go up and down from row to row when the
 players do not settle. Realness has the unit of logits; a part that goes from 0 to 1 and back goes by 0.5 each way."""
@@ -52,20 +54,26 @@ GRADIENT = "gradient_norm_"
 def signs(step: Step) -> dict[str, Tensor]:
     """Return what a step shows of the game between the players, scalars on its device, where it has seen both sides.
 
+    When the discriminator moves:
     realness: mean of what the discriminator says of both. separation: how often a real image seems more real than a
-    generated one, in [0, 1]; 0.5 is a guess.
-    discriminator_slope, generator_slope: mean slope of their losses in the realness of the images, relative to where it
-    is 0 for all: how much is left to learn for the one, and how much the other hears.
-    diversity: mean distance of a generated image to the nearest other one of its batch, relative to that of real ones.
+    generated one, in [0, 1]; 0.5 is a guess. discriminator_slope: mean slope of its loss in the realness of the images,
+    relative to where it is 0 for all: how much is left to learn. diversity: mean distance of a generated image to the
+    nearest other one of its batch, relative to that of real ones.
+
+    When the generator moves, and the adversarial loss is among what moves it:
+    generator_slope: the same slope of its loss: how much of the discriminator it hears.
     """
     real, fake = step.seen("real"), step.seen("fake")
+    if "generator" in step.moving and step.fools and fake:
+        return {"generator_slope": slope(step.generator_loss, fake)}
     found: dict[str, Tensor] = {}
+    if "discriminator" not in step.moving:
+        return found
     if real and fake:
         found["realness"] = (real.adv.detach().mean() + fake.adv.detach().mean()) / 2
         ahead = real.adv.detach()[:, None] - fake.adv.detach()
         found["separation"] = (ahead.sign().mean() + 1) / 2
         found["discriminator_slope"] = slope(step.discriminator_loss, real, fake)
-        found["generator_slope"] = slope(step.generator_loss, fake)
     one, two = step.shown("real"), step.shown("fake")
     if one is not None and two is not None and (n := min(len(one), len(two), LOOKED_AT)) > 1:
         found["diversity"] = spread(two[:n]) / spread(one[:n]).clamp_min(1e-3)
@@ -141,9 +149,18 @@ class Window:
         steps = [b - a for a, b in itertools.pairwise(values)]
         return min(sum(s for s in steps if s > 0), -sum(s for s in steps if s < 0)) / max(len(steps), 1)
 
+    def has(self, name: str) -> bool:
+        """Whether every row has that name."""
+        return len(self.of(name)) == len(self.rows)
+
     def low(self, name: str, limit: float) -> bool:
-        """Whether every row has that name, mostly with a value below the limit."""
-        return len(self.of(name)) == len(self.rows) and self.usual(name) < limit
+        """Whether every row has that name, mostly with a value below the limit, and the last few still so."""
+        return self.has(name) and max(self.usual(name), self.usual(name, READINGS)) < limit
+
+    @property
+    def game(self) -> bool:
+        """Whether the generator is moved by what the discriminator says; one that matches features alone is not."""
+        return self.has("generator_slope")
 
 
 @dataclass(frozen=True)
@@ -169,19 +186,19 @@ def _vanishes(window: Window) -> str:
             "what an undecided one would tell it"
         )
     for name, before in window.first.items():
-        if name.startswith(GRADIENT) and before and (now := window.usual(name)) < FEW * before:
+        if name.startswith(GRADIENT) and 0 < (now := window.usual(name)) < FEW * before:
             return f"{name} has fallen from {before:.3g} to {now:.3g}"
     return ""
 
 
 def _too_strong(window: Window) -> str:
-    if not window.low("discriminator_slope", SURE):
+    if not (window.game and window.low("discriminator_slope", SURE)):
         return ""
     return "it tells generated images from real ones with certainty, and has nothing left to learn"
 
 
 def _collapses(window: Window) -> str:
-    if not window.low("diversity", ALIKE):
+    if not window.low("diversity", ALIKE if window.game else SAME):
         return ""
     return (
         f"generated images are {window.usual('diversity'):.2g} times as far from each other as real ones: near copies"
@@ -199,6 +216,10 @@ def _swings(window: Window) -> str:
 
 
 def _explodes(window: Window) -> str:
+    for player in ("discriminator", "generator"):
+        name, heard = f"{GRADIENT}{player}", f"{player}_slope"
+        if window.has(heard) and not window.low(heard, SURE) and window.has(name) and not window.usual(name):
+            return f"{name} is 0, though its loss has a slope: units of the discriminator are dead, and stay so"
     sizes = {name: max(abs(value), 1.0) for name, value in window.start.items() if "/" in name}
     sizes |= {name: before for name, before in window.first.items() if name.startswith(GRADIENT)}
     for name, before in sizes.items():
@@ -224,7 +245,7 @@ KINDS = (
     ),
     Kind(
         "mode collapse",
-        f"`diversity` below {ALIKE}",
+        f"`diversity` below {ALIKE}; below {SAME:g} where the generator matches features alone",
         _collapses,
         "a larger --set gen.z_dim where it is small, a smaller --set players.generator.lr, "
         "a discriminator that compares the images of a batch, as --set disc.minibatch=16",
@@ -237,8 +258,9 @@ KINDS = (
     ),
     Kind(
         "divergence",
-        f"`realness` beyond {FAR:g}, a term or a `{GRADIENT}…` of more than {MANY:g} times its first size; and, at "
-        "once, a term or weight that is not a number, which ends the run",
+        f"`realness` beyond {FAR:g}, a term or a `{GRADIENT}…` of more than {MANY:g} times its first size, a "
+        f"`{GRADIENT}…` of 0 where the loss has a slope; and, at once, a term or weight that is not a number, which "
+        "ends the run",
         _explodes,
         "a smaller --set optimizer.lr, --precision fp32",
     ),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import Result
@@ -16,6 +17,7 @@ from click.testing import Result
 import ganzoo
 from ganzoo import configure
 from ganzoo.assemble import assemble
+from ganzoo.data import Split
 from ganzoo.errors import BadData
 from ganzoo.metrics import Score, Stamp
 from ganzoo.metrics.judge import Judge
@@ -63,7 +65,7 @@ def test_the_best_is_kept_beside_the_last(cli: Cli, small: list[str], tmp_path: 
     ]
     done = cli(*words)
     assert done.exit_code == 0, done.output
-    assert "best     r/best · kid 3 at step 3, of training images\n" in done.output
+    assert "best     r/best · kid 3 at step 3, of digits, train\n" in done.output
     run = Run(tmp_path / "r")
     assert [(row["step"], row["kid"]) for row in run.metrics() if "kid" in row] == [
         (1, 5.0),
@@ -130,6 +132,44 @@ def test_no_held_out_image_reaches_the_judge() -> None:
     assert len(experiment.judge.evidence.data.labelled) == 100  # the extractor learns from labels that the run may see
 
 
+def test_validation_images_choose_by_accuracy(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    """They are left out of training, and their labels are none of those that it may see."""
+    words = ["--set", "data.validation=50", "--set", "evaluate_every=1", "--steps", 3]
+    done = cli("train", *small, *words, "--best", "accuracy", "--out", "r")
+    assert done.exit_code == 0, done.output
+    assert "· 50 for validation ·" in done.output
+    run = Run(tmp_path / "r")
+    best = Score.of(run.best()["best"])  # type: ignore[index]
+    assert (best.stamp.metric, best.stamp.real, best.stamp.real_count) == ("zoo/accuracy", "digits, validation", 50)
+    assert best.values["accuracy"] == max(row["accuracy"] for row in run.metrics() if "accuracy" in row)
+    assert f"best     r/best · accuracy {best.values['accuracy']:.4g}" in done.output
+    assert "of digits, validation\n" in done.output
+
+    split, without = Split.of(tmp_path / "r"), assemble(configure(values=SMALL)).data.split
+    assert np.array_equal(split.labelled, without.labelled)
+    assert np.array_equal(np.sort(np.concatenate([split.train, split.validation])), without.train)
+    assert np.array_equal(split.test, without.test)
+    again = assemble(configure(values={**SMALL, "data.split": str(tmp_path / "r")})).data
+    assert again.split.hash == split.hash
+    assert np.bincount(again.validation_labels).tolist() == [5] * 10
+    assert cli("train", "--out", "r").exit_code == 0
+
+
+def test_the_best_weights_are_scored_against_the_data_of_their_run(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    assert cli("train", *small, "--best", "is", "--set", "best.splits=2", *WORDS, "--out", "r").exit_code == 0
+    asked = ["-n", 20, "--metrics", "kid,accuracy", "--features", "classifier", "--set", "features.steps=2", "--json"]
+    scored = {name: cli("evaluate", name, *asked) for name in ("r", "r/model", "r/best")}
+    assert {done.exit_code for done in scored.values()} == {0}, scored
+    told = {name: json.loads(done.stdout) for name, done in scored.items()}
+    assert told["r"] == told["r/model"]
+    assert told["r"]["kid"]["stamp"] == told["r/best"]["kid"]["stamp"]
+    assert [len(json.loads((tmp_path / place / "scores.json").read_bytes())) for place in ("r", "r/best")] == [2, 2]
+    assert not (tmp_path / "r" / "model" / "scores.json").exists()
+    assert cli("compare", "r", "r/best").exit_code == 0
+    shutil.copytree(tmp_path / "r" / "best", tmp_path / "alone")
+    assert "--data" in cli("evaluate", "alone", *asked).stderr
+
+
 def test_a_score_beats_another_of_its_protocol_alone() -> None:
     experiment = assemble(configure(values={**SMALL, **QUICK, "best": KID}))
     judge: Any = experiment.judge
@@ -155,8 +195,15 @@ def test_a_score_beats_another_of_its_protocol_alone() -> None:
             ["--best", "fid", "--features", "clasifier"],
             "no extractor is called 'clasifier'; did you mean 'classifier'?",
         ),
-        (["--best", "accuracy", *WORDS], "best 'zoo/accuracy' cannot be had of training images, which alone choose"),
-        (["--best", "cas", *WORDS], "best 'zoo/cas' cannot be had of training images"),
+        (
+            ["--best", "accuracy", *WORDS],
+            "best 'zoo/accuracy' cannot be had, as test images choose no weights (no labelled image of 'digits' is "
+            "held out for validation; see --set data.validation)",
+        ),
+        (["--best", "cas", *WORDS, "--set", "gen.conditional=true"], "held out for validation; see --set data.valid"),
+        (["--best", "class-fid", *WORDS], "no image of 'digits' is held out for validation"),
+        (["--set", "data.validation=1400"], "1400 labels for validation asked for, but only 1338 training images have"),
+        (["--set", "data.validation=5"], "5 labels for validation cannot give each of 10 classes one"),
         (["--features", "classifier"], "'features' is what `best` judges with, and that is not said; see --best"),
         (["--best", "fid", "--set", "best_images=1"], "configuration key 'best_images' cannot be 1"),
         (["--best", "fid", *WORDS, "--ssl", "supervised"], "this model has no generator"),

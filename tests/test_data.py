@@ -230,7 +230,7 @@ def test_no_label_outside_the_split_is_left(folder: Path) -> None:
     data = load(folder, labels=4)
     assert len(data.labels) == len(data.labelled) == 4
     held = [t for t in vars(data).values() if isinstance(t, torch.Tensor) and t.dtype == torch.int64]
-    assert {len(t) for t in held} == {4, 16}  # labelled, labels, unlabelled positions, test labels
+    assert {len(t) for t in held} == {0, 4, 16}  # no validation; labelled, labels, unlabelled positions, test labels
     assert sorted(data.unlabelled.tolist()) == list(range(16))
     without = load(folder, labels=4, labelled_in_unlabelled=False)
     assert set(without.unlabelled.tolist()) == set(range(16)) - set(without.labelled.tolist())

@@ -56,6 +56,9 @@ def then(number: int = 8, **changed: float) -> list[dict[str, float]]:
         ({"discriminator/adversarial": -4e3}, "divergence"),
         ({"gradient_norm_discriminator": 6e3}, "divergence"),
         ({"realness": 2e3}, "divergence"),
+        ({"gradient_norm_discriminator": 0.0}, "divergence"),
+        ({"gradient_norm_generator": 0.0}, "divergence"),
+        ({"gradient_norm_discriminator": 0.0, "discriminator_slope": 0.0}, "discriminator too strong"),  # as with hinge
     ],
 )
 def test_each_sign_is_spoken_of_once(changed: dict[str, float], name: str) -> None:
@@ -79,6 +82,23 @@ def test_nothing_is_said_of_healthy_rows_and_of_few() -> None:
     assert names([bad] * 5) == []
     assert names([bad] * 249, every=1) == []
     assert names([{"discriminator/label": 0.1, "gradient_norm_discriminator": 1.0}] * 50) == []
+
+
+def test_what_has_passed_by_the_end_is_not_spoken_of() -> None:
+    early = {**HEALTHY, "diversity": 0.05}
+    assert names([early] * 22 + [HEALTHY] * 8, every=10) == []
+    assert names([early] * 30, every=10) == ["mode collapse"]
+
+
+def test_dead_units_are_noticed_from_the_beginning() -> None:
+    assert names([{**HEALTHY, "gradient_norm_discriminator": 0.0}] * 8) == ["divergence"]
+
+
+def test_a_generator_that_does_not_listen_is_in_no_game() -> None:
+    """One that matches features needs no discriminator that is in doubt, and finds its variety late."""
+    matching = {n: v for n, v in HEALTHY.items() if n != "generator_slope"}
+    assert names([{**matching, "discriminator_slope": 0.001, "diversity": 0.01}] * 16) == []
+    assert names([{**matching, "diversity": 1e-4}] * 16) == ["mode collapse"]
 
 
 def test_every_kind_says_what_to_try() -> None:
@@ -134,6 +154,14 @@ def test_signs_cost_no_further_pass(augment: str | None) -> None:
     assert passes[True] == passes[False]
 
 
+@pytest.mark.parametrize(("weight", "hears"), [(0.0, False), (1.0, True)])
+def test_the_generator_has_a_slope_where_the_adversarial_loss_moves_it(weight: float, hears: bool) -> None:
+    values = {**SMALL, "ssl": {"name": "kplus1", "adversarial_weight": weight}, "log_every": 1}
+    trainer = Trainer(assemble(configure(values=values)))
+    trainer.iterate()
+    assert ("generator_slope" in trainer._terms()) is hears
+
+
 def test_signs_do_not_change_the_run() -> None:
     ends = []
     for every in (1, 100):
@@ -186,6 +214,18 @@ def test_a_run_made_to_fail_is_named(tmp_path: Path, changed: dict[str, Any], na
     assert name in named if name else not named
     assert all(set(t) == {"step", "name", "said", "remedy"} for t in found)
     assert [t.to_dict() for p in told for t in p.troubles] == found
+
+
+def test_a_hundred_times_the_learning_rate_of_a_preset_is_named(tmp_path: Path) -> None:
+    """The units of its discriminator die: terms and weights stay finite, and nothing learns any more."""
+    rate = 100 * configure("sngan-mnist").optimizer.lr
+    narrow = {"gen.width": 16, "disc.width": 16, "optimizer.lr": rate, "data.source": "digits"}
+    values = {**FAILING, **narrow, **dict.fromkeys(("evaluate_every", "sample_every", "checkpoint_every"), 1000)}
+    ganzoo.train(configure("sngan-mnist", values=values), tmp_path / "r")
+    (trouble,) = Run(tmp_path / "r").troubles()
+    assert trouble["name"] == "divergence"
+    assert trouble["said"].startswith("gradient_norm_discriminator is 0, though its loss has a slope")
+    assert "a smaller --set optimizer.lr" in trouble["remedy"]
 
 
 def test_divergence_stops_the_run_and_leaves_the_last_good_model(

@@ -37,6 +37,7 @@ def headline(experiment: Experiment) -> str:
         f"{data.name}",
         f"{len(data.train):,} train ({labelled:,} labelled{each}, split {data.split.hash[:8]}…)",
         f"{len(data.test):,} held out",
+        *([f"{len(data.validation):,} for validation"] if len(data.validation) else []),
         f"{size}×{size} {COLOURS[data.shape.channels]}",
     ]
     parts = [

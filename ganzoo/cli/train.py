@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--split-seed", type=int, help="Seed of which labels are kept.")
 @click.option("--split", metavar="RUN|FILE", help="Use held-out images and labels of another run, or of a split file.")
 @click.option("--from", "start", metavar="MODEL", help="Start from the weights of a run, a model folder or org/name.")
-@click.option("--best", metavar="NAME", help="Keep the best weights too, by a metric of the training images, as fid.")
+@click.option("--best", metavar="NAME", help="Keep the best weights too, by a metric as fid; of training images.")
 @click.option("--features", metavar="NAME", help="Extractor that --best judges with (see: ganzoo list extractors).")
 @shared
 @click.option("--out", type=click.Path(), help="Run folder; an existing one is continued. Default: a new one in runs/.")
@@ -116,7 +116,8 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
     click.echo(f"model    {folder / 'model'}")
     if best:
         click.echo(
-            f"best     {best['model']} · {best['value']} {best['score']:.4g} at step {best['step']}, of training images"
+            f"best     {best['model']} · {best['value']} {best['score']:.4g} at step {best['step']}"
+            + (f", of {best['images']}" if best["images"] else "")
         )
     click.echo(f"next     {' · '.join(nexts or ['ganzoo --help'])}")
 
@@ -129,7 +130,8 @@ def best_of(folder: Path) -> dict[str, Any] | None:
     if facts is None:
         return None
     value, score = next(iter(facts["best"]["values"].items()))
-    return {"model": str(folder / BEST), "step": facts["step"], "value": value, "score": score}
+    images = facts["best"]["stamp"]["real"]
+    return {"model": str(folder / BEST), "step": facts["step"], "value": value, "score": score, "images": images}
 
 
 def _dry_run(config: Config, as_json: bool) -> None:

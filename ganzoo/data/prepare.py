@@ -106,6 +106,7 @@ class Dataset:
 
     train: the images of `split.train`, in that order; labelled: positions in `train` whose label may be seen, and
     `labels`, theirs; unlabelled: positions that are used without one. test and test_labels: held out (label -1: none).
+    validation and validation_labels: held out besides, and may choose weights; mostly none.
     corrupt: images left out because they could not be read.
     """
 
@@ -119,6 +120,8 @@ class Dataset:
     test: Images
     test_labels: Tensor
     split: Split
+    validation: Images
+    validation_labels: Tensor
     corrupt: Sequence[str] = field(default=())
 
 
@@ -231,8 +234,9 @@ def prepare_data(
             config.split_seed,
             0.0 if source.test else config.test_fraction,
             config.test_seed,
+            config.validation,
         )
-        split = Split(own[found.train], own[found.labelled], found.labels, own[found.test])
+        split = Split(own[found.train], own[found.labelled], found.labels, own[found.test], own[found.validation])
     else:
         split.check(np.asarray(source.train.labels), readable[0], source.class_names, source.test is not None)
     labelled = torch.from_numpy(np.searchsorted(split.train, split.labelled))
@@ -254,5 +258,7 @@ def prepare_data(
         test=test,
         test_labels=torch.from_numpy(test_labels),
         split=split,
+        validation=images(0, split.validation),
+        validation_labels=torch.from_numpy(np.asarray(source.train.labels)[split.validation]),
         corrupt=corrupt,
     )

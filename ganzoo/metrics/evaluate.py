@@ -15,7 +15,7 @@ import torch
 
 from ganzoo.backend import make_backend
 from ganzoo.card import public_source
-from ganzoo.config import Config, DataConfig, Part
+from ganzoo.config import FILE, Config, DataConfig, Part
 from ganzoo.contracts import Extractor, Metric
 from ganzoo.data import SPLIT, Dataset, Split, open_source, prepare_data
 from ganzoo.data.prepare import look
@@ -24,6 +24,7 @@ from ganzoo.metrics.evidence import Evidence
 from ganzoo.metrics.score import Score
 from ganzoo.model import GAN
 from ganzoo.registry import Registry, installed
+from ganzoo.run import BEST, MODEL
 from ganzoo.storage import to_json, write_file
 
 SCORES, NAMED = "scores.json", 3
@@ -43,12 +44,13 @@ def evaluate(
     skip_corrupt: bool = False,
     registry: Registry | None = None,
 ) -> dict[str, Score]:
-    """Return the stamped scores of a model, by metric; those of a run folder are kept in its `scores.json`.
+    """Return the stamped scores of a model, by metric; those of a run are kept in its `scores.json`.
 
-    model: run folder, model folder, or `org/name`. data: images to compare with; default: the run's own, held out as
-    it held them out. metrics: options by name; default: the usual ones that are about such a model. features: the
-    extractor; default: the first usual one that the data suffice for. number: of generated images, and the most real
-    ones. real: `train` or `test`. skip_corrupt: leave out images that cannot be read, and say which.
+    model: run folder, model folder, or `org/name`. Scores of a run's best weights are kept beside these, in `best/`.
+    data: images to compare with; default: those of the run that the model is of, held out as it held them out.
+    metrics: options by name; default: the usual ones that are about such a model. features: the extractor; default: the
+    first usual one that the data suffice for. number: of generated images, and the most real ones. real: `train` or
+    `test`. skip_corrupt: leave out images that cannot be read, and say which.
 
     Under torchrun, processes share the images, and all return the same scores.
 
@@ -57,7 +59,7 @@ def evaluate(
     registry = registry or installed()
     backend = make_backend(device, "fp32")
     gan = GAN.from_pretrained(model, device=backend.device)
-    run = Path(model) if (Path(model) / "config.json").is_file() and (Path(model) / "model").is_dir() else None
+    run = run_of(Path(model))
     warnings: list[str] = []
     dataset = read(gan, data, run, registry, warnings, backend.device, skip_corrupt)
 
@@ -83,8 +85,15 @@ def evaluate(
     if not scores:
         raise Incompatible(f"no usual metric is about {model}; choose one: ganzoo list metrics")
     if run and backend.main:
-        keep(run, scores)
+        keep(run / BEST if Path(model).resolve() == run / BEST else run, scores)
     return scores
+
+
+def run_of(model: Path) -> Path | None:
+    """Return the run folder that a path is, or whose last or best weights lie there; None for others."""
+    path = model.resolve()
+    run = path.parent if path.name in (MODEL, BEST) and (path.parent / SPLIT).is_file() else path
+    return run if (run / FILE).is_file() and (run / MODEL).is_dir() else None
 
 
 def fingerprint(data: Dataset) -> str:
@@ -136,8 +145,10 @@ def read(
     split = None
     if config is None:
         if run is None:
-            raise BadData("a model folder does not hold the images that it was trained on; say which: --data")
-        config = Config.load(run / "config.json").data
+            raise BadData(
+                "a model folder outside of its run does not say which images it is compared with; say it: --data"
+            )
+        config = Config.load(run / FILE).data
         split = Split.of(run / SPLIT) if (run / SPLIT).is_file() else None
     config = config.model_copy(update={"skip_corrupt": config.skip_corrupt or skip_corrupt})
     source = open_source(config, registry)

@@ -46,8 +46,8 @@ class Evidence:
 
     extractor: returns its name and itself; called when features are asked for. number: generated images, and at most
     so many real ones of each part. real_part: `train` or `test`, what generated images are compared with. seed: of
-    the latents, and of which real images. sha256: of the real images. Several processes share the images, and all are
-    given the features of all.
+    the latents, and of which real images. sha256: of the real images. held_out_part: what the held-out images are, in
+    words. Several processes share the images, and all are given the features of all.
 
     warnings: what is to be minded about a score. used: how many images of which part it is about. compared: whether by
     their features.
@@ -61,6 +61,7 @@ class Evidence:
     seed: int = 0
     backend: Backend | None = None
     sha256: str = ""
+    held_out_part: str = "test"
     warnings: list[str] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
     compared: bool = False
@@ -88,7 +89,7 @@ class Evidence:
     @property
     def fake(self) -> Features:
         """Generated images; of a conditional generator as many of each class. Raises Incompatible without one."""
-        return self._once("fake", lambda: self.judge(self.generated, torch.arange(self.number), self.classes))
+        return self._once("fake", lambda: self.extract(self.generated, torch.arange(self.number), self.classes))
 
     @property
     def conditional(self) -> bool:
@@ -112,11 +113,11 @@ class Evidence:
         """Return the numbers of all held-out images that have a label. Raises BadData when there is none."""
         known = (self.data.test_labels >= 0).nonzero().flatten()
         if not len(known):
-            raise BadData(f"no labelled image of '{self.data.name}' is held out; see --set data.test_fraction")
+            raise self._none("labelled image")
         self.used["test"] = len(known)
         return known
 
-    def judge(
+    def extract(
         self, images: Callable[[Sequence[Tensor]], Iterator[Tensor]], numbers: Tensor, labels: Tensor | None = None
     ) -> Features:
         """Return the features of images by their numbers `[N]`.
@@ -138,7 +139,7 @@ class Evidence:
     def stamp(self, metric: str, options: Mapping[str, Any]) -> Stamp:
         """Return the stamp of a score of what was used."""
         name, extractor = self.extractor() if self.compared else ("", None)
-        real = {part: n for part, n in self.used.items() if part != "fake"}
+        real = {self.held_out_part if part == "test" else part: n for part, n in self.used.items() if part != "fake"}
         return Stamp(
             metric=metric,
             options=dict(options),
@@ -154,11 +155,16 @@ class Evidence:
     def _part(self, name: str) -> Features:
         images, labels = (self.data.train, None) if name == "train" else (self.data.test, self.data.test_labels)
         if not len(images):
-            raise BadData(f"no image of '{self.data.name}' is held out as {name}; see --set data.test_fraction")
+            raise self._none("image")
         some = chosen(len(images), self.number, self.seed)
         return self._once(
-            name, lambda: self.judge(lambda own: uint8(images, own), some, None if labels is None else labels[some])
+            name, lambda: self.extract(lambda own: uint8(images, own), some, None if labels is None else labels[some])
         )
+
+    def _none(self, what: str) -> BadData:
+        """Return the error that none is held out, with the setting that mends it."""
+        key = "validation" if self.held_out_part == "validation" else "test_fraction"
+        return BadData(f"no {what} of '{self.data.name}' is held out for {self.held_out_part}; see --set data.{key}")
 
     def _once(self, name: str, make: Callable[[], Features]) -> Features:
         if name not in self.kept:

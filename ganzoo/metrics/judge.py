@@ -1,4 +1,4 @@
-"""Score a model while it is trained, so that its best weights can be kept. Training images judge, and no others."""
+"""Score a model while it is trained, so that its best weights can be kept. Test images have no part in it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import dataclasses
 import functools
 import math
 
-import torch
-
 from ganzoo.config import Config, Part
 from ganzoo.contracts import Extractor, Metric
 from ganzoo.data import Dataset
-from ganzoo.data.prepare import InMemory
 from ganzoo.errors import BadData, Incompatible
 from ganzoo.metrics.evaluate import fingerprint, first, scored, usual
 from ganzoo.metrics.evidence import Evidence
@@ -23,8 +20,9 @@ from ganzoo.registry import Registry
 class Judge:
     """Scores one GAN again and again, by the metric that a configuration calls `best`.
 
-    It is given the data without held-out images: a metric that looks at them finds none. An extractor that learns sees
-    the labels that the run may see. Raises UnknownComponent or BadOption for a metric that there is not.
+    Where a metric looks at held-out images, it finds those for validation, and none if there are none. An extractor
+    that learns sees the labels that the run may see. Raises UnknownComponent or BadOption for a metric that there is
+    not.
     """
 
     def __init__(self, config: Config, metric: Part, gan: GAN, data: Dataset, registry: Registry) -> None:
@@ -34,9 +32,9 @@ class Judge:
         self.smaller_is_better = kind.smaller_is_better
         if self.wanted:
             registry.get("extractor", self.wanted.name)
-        nothing = torch.empty(0, *data.shape[:1], data.shape.size, data.shape.size, dtype=torch.uint8)
-        seen = dataclasses.replace(data, test=InMemory(nothing), test_labels=torch.empty(0, dtype=torch.int64))
-        self.evidence = Evidence(gan, seen, self._extractor, self.number, sha256=fingerprint(data))
+        seen = dataclasses.replace(data, test=data.validation, test_labels=data.validation_labels)
+        sha256 = fingerprint(seen if len(seen.test) else data)
+        self.evidence = Evidence(gan, seen, self._extractor, self.number, sha256=sha256, held_out_part="validation")
 
     @functools.cache  # noqa: B019  a judge lives as long as its run
     def _extractor(self) -> tuple[str, Extractor]:
@@ -50,8 +48,8 @@ class Judge:
             return scored(self.metric.name, self.metric.options, self.evidence.anew(), self.registry)
         except (Incompatible, BadData) as error:
             raise type(error)(
-                f"best '{self.metric.name}' cannot be had of training images, which alone choose weights ({error}); "
-                "others: ganzoo list metrics"
+                f"best '{self.metric.name}' cannot be had, as test images choose no weights ({error}); others: ganzoo "
+                "list metrics"
             ) from error
 
     def better(self, score: Score, than: Score | None) -> bool:

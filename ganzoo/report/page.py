@@ -150,6 +150,7 @@ def label_split(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, An
         "train": len(split.train),
         "labelled": len(split.labelled),
         "held_out": len(data.test) if data else len(split.test),
+        "validation": len(split.validation),
         "classes": [(name, labelled[k], held_out[k]) for k, name in enumerate(names)],
     }
 
