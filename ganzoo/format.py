@@ -12,15 +12,15 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import zip_longest
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from msgspec import Meta, Struct, ValidationError, convert, structs
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
-from torch.utils._device import DeviceContext
+from torch.overrides import TorchFunctionMode
 
 from ganzoo.component import ImageShape
 from ganzoo.errors import CorruptFile, shown
@@ -232,39 +232,52 @@ def kept(tensor: Tensor, dtype: Precision) -> torch.dtype:
 
 FILLING = {Tensor.normal_, Tensor.uniform_, nn.functional.normalize, *filter(callable, vars(nn.init).values())}
 """Functions of torch that return their first argument with other values."""
-EVERYWHERE = {getattr(t, f) for t in (torch, Tensor) for f in ("add", "sub", "mul", "div", "sqrt", "rsqrt")}
-"""Functions of torch whose value at one place depends on that place alone."""
-SHAPES: dict[Any, Callable[..., Tensor]] = {
-    torch.mv: lambda matrix, _: matrix.new_empty(matrix.shape[:1]),
-    torch.vdot: lambda vector, _: vector.new_empty(()),
-    torch.outer: lambda a, b: a.new_empty(len(a), len(b)),
+
+
+def everywhere(func: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Return what a function returns whose value at one place depends on that place alone: something of the shape."""
+    given = [a for a in args if isinstance(a, Tensor)]
+    if not given or any(t.dtype != torch.float32 for t in given):
+        return func(*args)
+    return given[0].new_empty(torch.broadcast_tensors(*given)[0].shape)  # type: ignore[no-untyped-call]
+
+
+def recurrent(x: Tensor, state: Any, *more: Any) -> tuple[Tensor, ...]:
+    """Return what an LSTM returns, or the function itself where its input is packed."""
+    if isinstance(state, Tensor):
+        return cast(tuple[Tensor, ...], torch.lstm(x, state, *more))
+    both = more[-2]
+    return x.new_empty(*x.shape[:2], (1 + both) * state[0].shape[-1]), *state
+
+
+SHAPES: dict[Any, Callable[..., Any]] = {
+    torch.mv: lambda matrix, _: matrix[:, 0],
+    torch.vdot: lambda vector, _: vector[0],
+    torch.outer: lambda a, b: a[:, None].expand(-1, len(b)),
     torch.norm_except_dim: lambda v, _=2, dim=0: v.new_empty(
         [n ** (i == dim) for i, n in enumerate(v.shape)] * (dim >= 0)
     ),
     torch._weight_norm: lambda v, *_: v,
-    torch.randn: lambda *size: torch.empty(*size, device="meta"),
+    torch.lstm: recurrent,  # of itself it does one step after the other, for nothing
+    torch.randn: torch.empty,
 }
 """What has the shape that some others return."""
+SHAPES |= {
+    getattr(t, f): partial(everywhere, getattr(t, f))
+    for t in (torch, Tensor)
+    for f in ("add", "sub", "mul", "div", "sqrt", "rsqrt")
+}
 
 
-def everywhere(func: Callable[..., Tensor], *args: Any) -> Tensor:
-    """Return what such a function returns: for fractional numbers, something of the shape."""
-    given = [a for a in args if isinstance(a, Tensor)]
-    if not given or any(t.dtype != torch.float32 for t in given):
-        return func(*args)
-    sizes = zip_longest(*(reversed(t.shape) for t in given), fillvalue=1)
-    return given[0].new_empty([next((n for n in ns if n != 1), 1) for ns in sizes][::-1])
+class Outline(TorchFunctionMode):
+    """Leaves out what is about the values of tensors alone, and knows which tensors without memory are left.
 
-
-class Outline(DeviceContext):
-    """Makes tensors without memory, leaves out what is about their values alone, and knows which of them are left.
-
-    The second is for speed. On the device "meta" each of these functions is one of many in Python, and the first of
+    The first is for speed. On the device "meta" each of these functions is one of many in Python, and the first of
     them imports torch's compiler, which takes seconds.
     """
 
     def __init__(self, where: str) -> None:
-        super().__init__(torch.device("meta"))
+        super().__init__()
         self.where, self.thread = where, threading.get_ident()
         self.parameters = 0
         self.made: list[weakref.ref[Tensor]] = []
@@ -275,12 +288,7 @@ class Outline(DeviceContext):
         """Call a function of torch, or return something of the shape that it returns."""
         if func in FILLING:
             return args[0] if args else next(iter((kwargs or {}).values()))
-        if func in SHAPES and not kwargs:
-            made = SHAPES[func](*args)
-        elif func in EVERYWHERE and not kwargs:
-            made = everywhere(func, *args)
-        else:
-            made = super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
+        made = SHAPES[func](*args) if func in SHAPES and not kwargs else func(*args, **(kwargs or {}))
         several = made if isinstance(made, tuple | list) else (made,)
         self.made += [weakref.ref(one) for one in several if isinstance(one, Tensor)]
         return made
@@ -308,7 +316,7 @@ def outlines(where: str) -> Iterator[Outline]:
     outline = Outline(where)
     handle = register_module_parameter_registration_hook(outline.register)
     try:
-        with outline:
+        with torch.device("meta"), outline:
             yield outline
     finally:
         handle.remove()

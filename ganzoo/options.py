@@ -6,7 +6,8 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from msgspec import ValidationError, convert
 
@@ -63,14 +64,29 @@ def check_options(target: Callable[..., Any], given: Mapping[str, Any], where: s
 
 def _converted(option: Option, value: Any, where: str) -> Any:
     try:
-        return convert(value, option.annotation, strict=False)
-    except TypeError:  # an annotation that says nothing of plain values: leave that one unchecked
-        return value
+        return _fitted(value, option.annotation)
     except (ValidationError, UnicodeEncodeError) as error:  # the second: half of a character
         said = str(error)
         raise BadOption(
             f"{where}: option '{option.name}' is {option.type}, not {brief(value)} ({said[:1].lower()}{said[1:]})"
         ) from error
+
+
+def _fitted(value: Any, annotation: Any) -> Any:
+    """Return a plain value as an annotation has it. Raises ValidationError."""
+    try:
+        return convert(value, annotation, strict=False)
+    except TypeError:  # it says nothing of plain values, or is a union of two that JSON has one form for
+        members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    refused: list[ValidationError] = []
+    for member in members:
+        try:
+            return _fitted(value, member)
+        except ValidationError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
+    return value  # leave that one unchecked
 
 
 def _unexplained(target: Callable[..., Any]) -> list[Option]:

@@ -87,7 +87,9 @@ class Registry:
         kept in `plugins` with its error.
         """
         only, disabled = _names(environ.get("GANZOO_PLUGINS")), _names(environ.get("GANZOO_DISABLE_PLUGINS"))
-        entries = sorted(entry_points(group=GROUP), key=lambda e: (e.name, _distribution(e) != HOME, _distribution(e)))
+        entries = sorted(
+            entry_points(group=GROUP), key=lambda e: (e.name, (brought := _distribution(e)) != HOME, brought)
+        )
         plugins: dict[str, Plugin] = {}
         rejected: list[Plugin] = []
         switched_off: set[str] = set()

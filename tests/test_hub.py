@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from inspect import signature
 from itertools import pairwise
 from pathlib import Path
@@ -263,6 +265,45 @@ def test_what_no_file_holds_is_made_anew(
     gan.save(tmp_path / "model")
     read = GAN.from_pretrained(tmp_path / "model", part=part)
     assert torch.equal(read.sample(3, seed=0), gan.copy().sample(3, seed=0))
+
+
+@pytest.mark.parametrize("network", ["zoo/stylegan2", "r3gan/r3gan"])
+def test_constants_of_the_zoo_do_not_make_a_network_twice(
+    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gan = built({"gen": network, "disc": network, "gen.width": 4, "disc.width": 4})
+    gan.save(tmp_path / "model")
+    made: list[str] = []
+
+    def count(kind: str, target: Any) -> None:
+        start = target.__init__
+
+        @wraps(start)
+        def counted(*args: Any, **options: Any) -> None:
+            made.append(kind)
+            start(*args, **options)
+
+        monkeypatch.setattr(target, "__init__", counted)
+
+    for kind in ("generator", "discriminator"):
+        count(kind, installed().get(kind, network).component.load())
+    read = GAN.from_pretrained(tmp_path / "model")
+    assert sorted(made) == ["discriminator", "generator"]
+    assert torch.equal(read.sample(3, seed=0), gan.copy().sample(3, seed=0))
+
+
+@pytest.mark.parametrize("more", [{"bidirectional": True}, {"bidirectional": True, "num_layers": 2, "proj_size": 3}])
+def test_a_recurrent_network_is_outlined_without_its_steps(more: dict[str, Any]) -> None:
+    wanted, (h, c) = torch.nn.LSTM(5, 7, **more)(torch.zeros(6, 2, 5))
+    began = time.process_time()
+    with outlines("it"):
+        network = torch.nn.LSTM(5, 7, **more)
+        found, state = network(torch.empty(6, 2, 5))
+        long, _ = network(torch.empty(100_000, 2, 5))
+    assert time.process_time() - began < 5
+    assert found.is_meta
+    assert (found.shape, *(s.shape for s in state)) == (wanted.shape, h.shape, c.shape)
+    assert long.shape == (100_000, *wanted.shape[1:])
 
 
 def built(values: dict[str, Any], classes: int = 0, **more: Any) -> GAN:

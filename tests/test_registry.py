@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,7 @@ import ganzoo
 from ganzoo import Component, hookimpl
 from ganzoo import registry as registry_module
 from ganzoo.errors import BadOption, BrokenPlugin, NameClash, UnknownComponent
+from ganzoo.options import check_options
 from ganzoo.registry import Registry, create
 from tests.conftest import python
 
@@ -145,6 +146,23 @@ def test_create_checks_options_against_the_signature() -> None:
         create("generator", "dcgan", shape, width="wide")
     with pytest.raises(BadOption, match="generator 'dcgan' cannot be made with"):
         create("generator", "dcgan", shape, z_dim=-3)
+
+
+def several(sides: list[int] | tuple[str, ...] | None = None, loss: Callable[[int], int] | int = 1) -> object:
+    """Return what it is given, under annotations of which a file has only one form, or none."""
+    return sides, loss
+
+
+@pytest.mark.parametrize(
+    ("given", "made"), [([1, 2], [1, 2]), (["a"], ("a",)), (None, None), ("a", ""), (3, ""), ([1, "a"], ""), ([{}], "")]
+)
+def test_unions_of_several_lists_are_checked(given: object, made: object) -> None:
+    if made == "":
+        with pytest.raises(BadOption, match=r"it: option 'sides' is list\[int\] \| tuple\[str, \.\.\.\] \| None, not"):
+            check_options(several, {"sides": given}, "it")
+    else:
+        assert check_options(several, {"sides": given}, "it") == {"sides": made}
+    assert check_options(several, {"loss": abs}, "it") == {"loss": abs}
 
 
 @pytest.mark.parametrize("words", [["list"], ["list", "ssl", "--json"], ["--help"], ["--version"], ["plugins"]])
