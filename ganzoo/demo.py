@@ -65,12 +65,15 @@ class Answers:
 
     def between(self, seed: float | None, other: float | None, name: str | None, t: float) -> Image.Image:
         """Return the image at t in [0, 1] of the way between two seeds."""
-        ends = whole(seed), whole(other)
-        return enlarged(interpolate(self.gan, ends, 101, self.label(name), only=[round(t * 100)])[0])
+        return enlarged(self.along(seed, other, name, torch.tensor([t]))[0])
 
     def way(self, seed: float | None, other: float | None, name: str | None) -> Image.Image:
         """Return a strip of the way between two seeds."""
-        return grid(interpolate(self.gan, (whole(seed), whole(other)), STEPS, self.label(name)), STEPS)
+        return grid(self.along(seed, other, name, torch.linspace(0, 1, STEPS)), STEPS)
+
+    def along(self, seed: float | None, other: float | None, name: str | None, t: Tensor) -> Tensor:
+        """Return the images at places t of the way between two seeds."""
+        return interpolate(self.gan, (whole(seed), whole(other)), t, self.label(name))
 
     def about(self, picture: Image.Image | dict[str, Any] | None, invert: bool) -> list[Any]:
         """Return what the model sees of a picture: it prepared, classes, realness in words, and it made again."""
