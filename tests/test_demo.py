@@ -212,8 +212,8 @@ def test_a_picture_in_a_browser(chromium: Any, address: str, tmp_path: Path, wid
 
 
 def draw(page: Any, canvas: Any, lean: float) -> None:
-    """Draw a line with the mouse."""
-    page.get_by_label("Brush", exact=True).wait_for()
+    """Draw a line with the mouse, once the brush is in hand."""
+    page.get_by_label("Brush Size").wait_for()
     box = canvas.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y - 80)
