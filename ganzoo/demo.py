@@ -24,7 +24,9 @@ SIDE = 384
 SLIDERS, STEPS, SEARCH = 6, 8, 150
 REACH = 4.0
 MOST = 2**53
-BUTTONS = ["download", "fullscreen"]
+BRUSH = SIDE // 24
+CSS = "@media (max-width: 48rem) { .stays { position: sticky; top: 0; z-index: 2; } }"
+"""On a narrow page the image stays in sight of the sliders below it."""
 
 
 @dataclass
@@ -46,6 +48,11 @@ class Answers:
         except Incompatible:
             return find_directions(self.gan, SLIDERS, "pca")
 
+    @cached_property
+    def dark(self) -> bool:
+        """Whether its images are mostly dark, as digits on black: a drawing then is white on black too."""
+        return self.makes and float(self.gan.sample(16, seed=0).mean()) < 0
+
     def label(self, name: str | None) -> int | None:
         """Return the number of a class, for a generator that is told one."""
         return list(self.gan.class_names).index(name) if self.gan.conditional and name is not None else None
@@ -56,14 +63,17 @@ class Answers:
         asked[0, : len(moves)] = torch.tensor(moves)
         return enlarged(self.directions.moved(self.gan, asked, whole(seed), self.label(name), truncation)[0])
 
-    def way(
-        self, seed: float | None, other: float | None, t: float, name: str | None
-    ) -> tuple[Image.Image, Image.Image]:
-        """Return the image at t in [0, 1] of the way between two seeds, and a strip of the way."""
-        ends, y = (whole(seed), whole(other)), self.label(name)
-        place = round(t * 100)
-        image = interpolate(self.gan, ends, 101, y, only=[place])[0]
-        return enlarged(image), grid(interpolate(self.gan, ends, STEPS, y), STEPS)
+    def between(self, seed: float | None, other: float | None, name: str | None, t: float) -> Image.Image:
+        """Return the image at t in [0, 1] of the way between two seeds."""
+        return enlarged(self.along(seed, other, name, torch.tensor([t]))[0])
+
+    def way(self, seed: float | None, other: float | None, name: str | None) -> Image.Image:
+        """Return a strip of the way between two seeds."""
+        return grid(self.along(seed, other, name, torch.linspace(0, 1, STEPS)), STEPS)
+
+    def along(self, seed: float | None, other: float | None, name: str | None, t: Tensor) -> Tensor:
+        """Return the images at places t of the way between two seeds."""
+        return interpolate(self.gan, (whole(seed), whole(other)), t, self.label(name))
 
     def about(self, picture: Image.Image | dict[str, Any] | None, invert: bool) -> list[Any]:
         """Return what the model sees of a picture: it prepared, classes, realness in words, and it made again."""
@@ -105,7 +115,7 @@ def enlarged(x: Tensor) -> Image.Image:
 
 def flat(picture: Image.Image) -> Image.Image:
     """Return a picture on white, without transparency."""
-    if picture.mode not in ("RGBA", "LA"):
+    if not picture.has_transparency_data:
         return picture
     white = Image.new("RGBA", picture.size, "white")
     white.alpha_composite(picture.convert("RGBA"))
@@ -124,11 +134,16 @@ def page(gan: GAN, title: str) -> gradio.Blocks:
         if answers.makes:
             with gr.Tab("Sample"):
                 sample_tab(gr, answers)
-            with gr.Tab("Between two seeds"):
+            with gr.Tab("Interpolate"):
                 way_tab(gr, answers)
         with gr.Tab("Your image"):
             image_tab(gr, answers)
     return made
+
+
+def shown(gr: Any, label: str, name: str) -> Any:
+    """Return a place where the model's images are shown."""
+    return gr.Image(label=label, interactive=False, buttons=["download", "fullscreen"], elem_id=name)
 
 
 def class_choice(gr: Any, gan: GAN) -> Any:
@@ -140,6 +155,8 @@ def class_choice(gr: Any, gan: GAN) -> Any:
 def sample_tab(gr: Any, answers: Answers) -> None:
     """Seed, class, truncation and directions → an image."""
     with gr.Row():
+        with gr.Column(elem_classes="stays"):
+            image = shown(gr, "Image", "sample")
         with gr.Column():
             name = class_choice(gr, answers.gan)
             seed = gr.Number(0, label="Seed", precision=0, minimum=0)
@@ -149,49 +166,59 @@ def sample_tab(gr: Any, answers: Answers) -> None:
                 for i in range(len(answers.directions.vectors))
             ]
             back = gr.Button("Directions to 0")
-        image = gr.Image(
-            answers.one(0, 1.0, name.value), label="Image", interactive=False, buttons=BUTTONS, elem_id="sample"
-        )
-    asked = [seed, truncation, name, *moves]
-    for widget in asked:
-        widget.change(answers.one, asked, image, show_progress="hidden")
+    gr.on(None, answers.one, [seed, truncation, name, *moves], image, show_progress="hidden")
     back.click(lambda: [0.0] * len(moves), None, moves)
 
 
 def way_tab(gr: Any, answers: Answers) -> None:
     """Two seeds and a place between them → an image and a strip."""
-    first = answers.way(0, 1, 0.0, answers.gan.class_names[0] if answers.gan.conditional else None)
     with gr.Row():
+        with gr.Column(elem_classes="stays"):
+            image = shown(gr, "Image", "between")
         with gr.Column():
             name = class_choice(gr, answers.gan)
             one = gr.Number(0, label="From seed", precision=0, minimum=0)
             other = gr.Number(1, label="To seed", precision=0, minimum=0)
             t = gr.Slider(0, 1, 0, step=0.01, label="How far")
-        image = gr.Image(first[0], label="Image", interactive=False, buttons=BUTTONS, elem_id="between")
-    strip = gr.Image(first[1], label="The way", interactive=False, buttons=BUTTONS)
-    for widget in (one, other, t, name):
-        widget.change(answers.way, [one, other, t, name], [image, strip], show_progress="hidden")
+    strip = shown(gr, "The way", "way")
+    gr.on(None, answers.between, [one, other, name, t], image, show_progress="hidden")
+    gr.on(None, answers.way, [one, other, name], strip, show_progress="hidden")
 
 
 def image_tab(gr: Any, answers: Answers) -> None:
     """A picture → as the model sees it, classes, realness, and made again."""
+    paper, ink = ("black", "#ffffff") if answers.dark else ("white", "#000000")
+    blank = Image.new("RGB", (SIDE, SIDE), paper)
+    empty = {"background": blank, "layers": [], "composite": blank}
     with gr.Row():
         with gr.Column():
             with gr.Tab("Upload"):
-                uploaded = gr.Image(type="pil", sources=["upload", "clipboard"], label="Image", elem_id="upload")
+                uploaded = gr.Image(
+                    type="pil", image_mode=None, sources=["upload", "clipboard"], label="Image", elem_id="upload"
+                )
                 ask = gr.Button("Look at it")
             with gr.Tab("Draw"):
-                drawn = gr.Sketchpad(type="pil", label="Drawing", canvas_size=(SIDE, SIDE))
+                drawn = gr.Sketchpad(
+                    empty,
+                    type="pil",
+                    label="Drawing",
+                    canvas_size=blank.size,
+                    brush=gr.Brush(
+                        BRUSH, colors=[ink], color_mode="fixed" if answers.gan.shape.channels == 1 else "defaults"
+                    ),
+                    layers=False,
+                    transforms=(),
+                )
                 look = gr.Button("Look at it")
-            invert = gr.Checkbox(False, label="Invert, for models of light on dark")
+            invert = gr.Checkbox(False, label="Invert light and dark")
         with gr.Column():
-            seen = gr.Image(label="As the model sees it", interactive=False, buttons=BUTTONS)
+            seen = shown(gr, "As the model sees it", "seen")
             classes = gr.Label(label="Class", num_top_classes=5, visible=bool(answers.gan.shape.classes))
             realness = gr.Markdown()
-            again = gr.Image(label="Made again by the model", interactive=False, buttons=BUTTONS, elem_id="again")
-    shown = [seen, classes, realness, again]
-    ask.click(answers.about, [uploaded, invert], shown)
-    look.click(answers.about, [drawn, invert], shown)
+            again = shown(gr, "Made again by the model", "again")
+    drawn.clear(lambda: empty, None, drawn, show_progress="hidden")
+    for button, given in ((ask, uploaded), (look, drawn)):
+        button.click(answers.about, [given, invert], [seen, classes, realness, again])
 
 
 def serve(made: gradio.Blocks, host: str, port: int, wait: bool = True) -> str:
@@ -207,9 +234,11 @@ def serve(made: gradio.Blocks, host: str, port: int, wait: bool = True) -> str:
             server_name=host,
             server_port=port or free_port(host),
             share=False,
+            show_error=True,
             quiet=True,
             prevent_thread_lock=True,
             theme=gr.themes.Default(**fonts),
+            css=CSS,
             footer_links=[],
         )
     except OSError as error:

@@ -27,7 +27,8 @@ class Seen:
     """What a page asked for and complained about."""
 
     asked: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="session")
@@ -61,8 +62,9 @@ def opened(browser: Any, address: str, width: int = 1400, scheme: str = "light")
             route.continue_()
 
     context.route("**/*", decide)
-    page.on("console", lambda m: seen.complaints.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    said = {"error": seen.errors, "warning": seen.warnings}
+    page.on("console", lambda m: said.get(m.type, []).append(m.text))
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
     page.goto(address)
     yield page, seen
     context.close()

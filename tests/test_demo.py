@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -18,6 +23,7 @@ from ganzoo import GAN
 from ganzoo.demo import SIDE, Answers, flat
 from tests.browser import keep, opened
 from tests.conftest import SMALL
+from tests.hub import Hub
 
 Cli = Callable[..., Result]
 
@@ -43,8 +49,9 @@ def test_answers(run: Path) -> None:
     assert not np.array_equal(pixels(plain), pixels(answers.one(5, 0.5, "3")))
     assert not np.array_equal(pixels(plain), pixels(answers.one(5, 1.0, "3", 4.0)))
     assert np.array_equal(pixels(answers.one(None, 1.0, "3")), pixels(answers.one(0, 1.0, "3")))
-    image, strip = answers.way(5, 6, 0.0, "3")
-    assert np.abs(pixels(image) - pixels(plain)).max() <= 1
+    assert np.abs(pixels(answers.between(5, 6, "3", 0.0)) - pixels(plain)).max() <= 1
+    assert np.abs(pixels(answers.between(6, 5, "3", 1.0)) - pixels(plain)).max() <= 1
+    strip = answers.way(5, 6, "3")
     assert strip.width > 4 * strip.height
 
 
@@ -77,35 +84,165 @@ def test_without_gradio_it_says_what_to_install(run: Path, cli: Cli, monkeypatch
     assert result.stderr == "error: the demo wants gradio: pip install 'torch-ganzoo[demo]'\n"
 
 
-@pytest.fixture
-def address(run: Path) -> Iterator[str]:
+AUDITED = """
+import sys
+def note(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo") and "127.0.0.1" not in str(args):
+        print("asked", args, file=sys.stderr, flush=True)
+sys.addaudithook(note)
+from ganzoo.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="module")
+def address(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A demo of a run; in the end, it has asked nobody else for anything."""
     pytest.importorskip("gradio", reason="no gradio: pip install 'torch-ganzoo[demo]'")
-    words = [sys.executable, "-m", "ganzoo", "demo", str(run), "--port", "0"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    words = [sys.executable, "-c", AUDITED, "demo", str(run), "--port", "0"]
+    errors = tmp_path_factory.mktemp("demo") / "stderr"
+    with errors.open("w") as told, subprocess.Popen(words, stdout=subprocess.PIPE, stderr=told, text=True) as process:
         assert process.stdout
         said = next((line for line in process.stdout if line.startswith("demo")), "")
-        assert said.startswith("demo     http://127.0.0.1:")
+        assert said.startswith("demo     http://127.0.0.1:"), errors.read_text()
         yield said.split()[1]
-        process.terminate()
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    assert errors.read_text() == ""
+
+
+@contextmanager
+def changing(page: Any, place: str) -> Iterator[None]:
+    """Do something, and wait until another picture is shown in a place."""
+    before = source(page, place)
+    yield
+    page.wait_for_function(
+        "([place, before]) => { const i = document.querySelector(place + ' img'); return i && i.src !== before }",
+        arg=[place, before],
+    )
+
+
+def source(page: Any, place: str) -> str | None:
+    """The address of a picture, which is made of its pixels."""
+    image = page.locator(f"{place} img")
+    return image.get_attribute("src") if image.count() else None
+
+
+def press(page: Any, label: str, key: str) -> None:
+    """Move a slider by the keyboard."""
+    page.get_by_label(f"range slider for {label}").focus()
+    page.keyboard.press(key)
+
+
+def enter(page: Any, label: str, text: str) -> None:
+    """Type into a field."""
+    page.get_by_label(label, exact=True).fill(text)
+    page.keyboard.press("Tab")
+
+
+def button(page: Any, name: str) -> Any:
+    """The button that can be seen."""
+    return page.get_by_role("button", name=name).locator("visible=true")
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_in_a_browser(chromium: Any, address: str, tmp_path: Path, width: int) -> None:
+def test_sampling_in_a_browser(chromium: Any, address: str, tmp_path: Path, width: int) -> None:
+    with opened(chromium, address, width) as (page, seen):
+        page.locator("#sample img").wait_for()
+        first = source(page, "#sample")
+        with changing(page, "#sample"):
+            enter(page, "Seed", "5")
+        with changing(page, "#sample"):
+            enter(page, "Seed", "0")
+        assert source(page, "#sample") == first
+        with changing(page, "#sample"):
+            press(page, "Direction 2", "End")
+        with changing(page, "#sample"):
+            button(page, "Directions to 0").click()
+        assert source(page, "#sample") == first
+        with changing(page, "#sample"):
+            page.get_by_label("Class", exact=True).locator("visible=true").click()
+            page.get_by_role("option", name="7").click()
+        with changing(page, "#sample"):
+            press(page, "Truncation", "Home")
+        keep(page, f"demo-{width}", tmp_path)
+        page.get_by_role("tab", name="Interpolate").click()
+        page.locator("#between img").wait_for()
+        assert source(page, "#between") == first
+        page.locator("#way img").wait_for()
+        with changing(page, "#between"):
+            press(page, "How far", "End")
+        with changing(page, "#way"), changing(page, "#between"):
+            enter(page, "To seed", "0")
+        assert source(page, "#between") == first
+        keep(page, f"demo-interpolate-{width}", tmp_path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert (seen.asked, seen.errors) == ([], [])
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_a_picture_in_a_browser(chromium: Any, address: str, tmp_path: Path, width: int) -> None:
     Image.new("L", (16, 16), 200).save(tmp_path / "x.png")
     with opened(chromium, address, width) as (page, seen):
-        image = page.locator("#sample img")
-        image.wait_for()
-        before = image.get_attribute("src")
-        page.get_by_label("Seed", exact=True).fill("5")
-        page.keyboard.press("Tab")
-        page.wait_for_function("before => document.querySelector('#sample img').src !== before", arg=before)
-        keep(page, f"demo-{width}", tmp_path)
         page.get_by_role("tab", name="Your image").click()
         page.set_input_files("#upload input[type=file]", tmp_path / "x.png")
         page.locator("#upload img").wait_for()
-        page.get_by_role("button", name="Look at it").first.click()
-        page.locator("#again img").wait_for()
+        with changing(page, "#seen"), changing(page, "#again"):
+            button(page, "Look at it").click()
         assert page.get_by_text("Realness:").count() == 1
+        page.get_by_text("%").first.wait_for()
         keep(page, f"demo-image-{width}", tmp_path)
+        with changing(page, "#seen"):
+            page.get_by_label("Invert").check()
+            button(page, "Look at it").click()
+        page.get_by_label("Invert").uncheck()
+        page.get_by_role("tab", name="Draw").click()
+        canvas = page.locator("canvas").first
+        for lean in (20, 60):
+            draw(page, canvas, lean)
+            with changing(page, "#seen"):
+                button(page, "Look at it").click()
+            drawn = Image.open(io.BytesIO(page.request.get(source(page, "#seen")).body())).convert("L")
+            low, high = drawn.getextrema()
+            assert high - low > 200
+            keep(page, f"demo-drawing-{width}", tmp_path)
+            button(page, "Clear canvas").click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert (seen.asked, [c for c in seen.complaints if c != "Method not implemented."]) == ([], [])  # gradio's own
+        assert (seen.asked, seen.errors) == ([], [])
+
+
+def draw(page: Any, canvas: Any, lean: float) -> None:
+    """Draw a line with the mouse, once the brush is in hand."""
+    page.get_by_label("Brush Size").wait_for()
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y - 80)
+    page.mouse.down()
+    page.mouse.move(x + lean, y + 80, steps=10)
+    page.mouse.up()
+
+
+@pytest.mark.parametrize("kind", ["run folder", "model folder", "hub"])
+def test_any_model(run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    gradio = pytest.importorskip("gradio", reason="no gradio: pip install 'torch-ganzoo[demo]'")
+    pages = []
+
+    def visited(blocks: Any) -> None:
+        with urlopen(f"{blocks.local_url}config") as answer:
+            pages.append(json.load(answer))
+        blocks.close()
+
+    monkeypatch.setattr(gradio.Blocks, "block_thread", visited)
+    with Hub() as hub:
+        hub.adopt(monkeypatch, tmp_path / "cache")
+        hub.add("alice/gan", {p.name: p.read_bytes() for p in (run / "model").iterdir()})
+        model = {"run folder": run, "model folder": run / "model", "hub": "alice/gan"}[kind]
+        assert cli("demo", model, "--port", 0).exit_code == 0
+    title = {"run folder": "told", "model folder": "model", "hub": "alice/gan"}[kind]
+    assert pages[0]["title"] == f"{title} · ganzoo"
+    assert {part["props"].get("label") for part in pages[0]["components"]} >= {
+        "Sample",
+        "Class",
+        "Direction 1",
+        "Drawing",
+    }

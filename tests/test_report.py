@@ -277,4 +277,4 @@ def test_in_a_browser(chromium: Any, runs: Path, tmp_path: Path, width: int, sch
         )
         picture = keep(page, f"report-{width}-{scheme}", tmp_path)
         assert Image.open(picture).width == width
-        assert (seen.asked, seen.complaints) == ([], [])
+        assert (seen.asked, seen.errors, seen.warnings) == ([], [], [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,11 @@ import ganzoo
 from ganzoo import GAN, ImageShape
 from ganzoo.config import DataConfig
 from ganzoo.data import open_source
-from ganzoo.errors import CannotWrite, Incompatible
-from ganzoo.latents import between, space_of
+from ganzoo.errors import CannotWrite, CorruptFile, Incompatible
+from ganzoo.latents import space_of
 from ganzoo.recipes import configure
 from ganzoo.registry import installed
-from ganzoo.sampling import by_class, find_directions, folder_name, interpolate, project, write_dataset
+from ganzoo.sampling import Codes, by_class, find_directions, folder_name, interpolate, mp4, project, write_dataset
 from tests.conftest import SMALL
 
 Cli = Callable[..., Result]
@@ -56,7 +57,7 @@ def test_every_generator_can_be_looked_into(name: str, conditional: bool) -> Non
     half, none = gan.sample(6, seed=1, truncation=0.5), gan.sample(6, seed=1, truncation=0.0)
     assert not torch.equal(half, whole)
     assert torch.allclose(none[0], none[3], atol=1e-5)  # of one class, where there are classes
-    way = interpolate(gan, (4, 5), 3, truncation=0.8)
+    way = interpolate(gan, (4, 5), torch.linspace(0, 1, 3), truncation=0.8)
     assert torch.equal(way[0], gan.sample(1, seed=4, truncation=0.8)[0])
     assert torch.equal(way[-1], gan.sample(1, seed=5, truncation=0.8)[0])
     assert not torch.equal(way[1], way[0])
@@ -132,17 +133,73 @@ def test_truncation_of_latents_that_are_not_normal() -> None:
 
 
 def test_the_way_between_normal_latents_keeps_their_length() -> None:
-    generator = built("zoo/dcgan").networks["generator"]
+    space = space_of(built("zoo/dcgan").networks["generator"])
     one, other = torch.randn(2, 100).double()
     one, other = one / one.norm(), other / other.norm()
-    way = between(generator, one, other, torch.linspace(0, 1, 9))
+    way = space.between(one, other, torch.linspace(0, 1, 9))
     assert torch.allclose(way.norm(dim=1), torch.ones(9).double())
     angles = torch.arccos((way[1:] * way[:-1]).sum(1))
     assert torch.allclose(angles, angles[:1].expand(8), atol=1e-6)
-    assert torch.equal(between(generator, one, one, torch.tensor([0.5]))[0], one)
-    bounded = built("zoo/mlp").networks["generator"]
-    one, other = torch.rand(2, 100)
-    assert torch.allclose(between(bounded, one, other, torch.tensor([0.5]))[0], (one + other) / 2)
+    assert torch.equal(space.between(one, one, torch.tensor([0.5]))[0], one)
+    for name, width in (("zoo/mlp", 100), ("zoo/stylegan2", 12)):
+        straight = space_of(built(name).networks["generator"])
+        one, other = torch.rand(2, width)
+        assert torch.allclose(straight.between(one, other, torch.tensor([0.5]))[0], (one + other) / 2)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("name", ["zoo/dcgan", "zoo/stylegan2"])
+def test_what_was_found_is_read_back(name: str, conditional: bool, tmp_path: Path) -> None:
+    gan = built(name, conditional)
+    found = project(gan, gan.sample(3, seed=7), steps=1)
+    Codes(found.codes, found.labels).write(tmp_path / "a" / "l.safetensors")
+    read = Codes.read(tmp_path / "a" / "l.safetensors", gan)
+    assert torch.allclose(torch.cat([*read.images(gan)]), found.images, atol=1e-5)
+    same = read.pick([2, 2])
+    assert torch.equal(*interpolate(gan, same, torch.tensor([0.0, 1.0])))
+    seeds = Codes.of_seeds(gan, [4, 5], 1 if conditional else None)
+    t = torch.linspace(0, 1, 3)
+    assert torch.equal(interpolate(gan, seeds, t), interpolate(gan, (4, 5), t, 1 if conditional else None))
+    if conditional:
+        seeds.labels[1] = 0
+        with pytest.raises(Incompatible, match="of classes b and a; a way is within one class"):
+            interpolate(gan, seeds, t)
+
+
+def test_latents_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    gan, told, path = built("zoo/dcgan"), built("zoo/dcgan", True), tmp_path / "l.safetensors"
+    codes, labels = torch.zeros(2, 100), torch.tensor([0, 2])
+    for made, model, error, wrong in (
+        (Codes(torch.zeros(2, 7), None), gan, Incompatible, "of 7 numbers, and this model's have 100"),
+        (Codes(codes, None), told, Incompatible, "with no classes, and this model's generator needs classes"),
+        (Codes(codes, labels), gan, Incompatible, "with classes, and this model's generator is told no classes"),
+        (Codes(codes, labels + 1), told, Incompatible, "classes are 0 to 2"),
+        (Codes(codes, labels[:1]), told, CorruptFile, "no class for each"),
+        (Codes(codes * torch.nan, None), gan, CorruptFile, "no finite numbers"),
+        (Codes(codes[0], None), gan, CorruptFile, "holds no latents; ganzoo project MODEL IMAGE"),
+    ):
+        made.write(path)
+        with pytest.raises(error, match=wrong):
+            Codes.read(path, model)
+
+
+def test_a_film_is_what_was_drawn() -> None:
+    av = pytest.importorskip("av", reason="no PyAV: pip install 'torch-ganzoo[video]'")
+    for channels, size in ((1, 16), (3, 65)):
+        ramp = torch.linspace(-1, 1, size).expand(channels, size, size)
+        images = torch.stack([ramp, -ramp, ramp.transpose(1, 2)])
+        with av.open(io.BytesIO(mp4(images))) as film:
+            stream = film.streams.video[0]
+            assert stream.codec_context.name == "h264"
+            assert float(stream.average_rate) == pytest.approx(1000 / 60, rel=1e-3)
+            shown = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in film.decode(stream)]
+        assert len(shown) == 3
+        for image, frame in zip(images, shown, strict=True):
+            side = frame.shape[0]
+            assert frame.shape == (side, side, 3)
+            assert side in (128, 64)
+            wanted = nn.functional.interpolate(image[None], (side, side))[0].expand(3, -1, -1)
+            assert float((frame.permute(2, 0, 1) / 127.5 - 1 - wanted).abs().mean()) < 0.05
 
 
 def test_a_generated_image_is_found_again() -> None:
@@ -227,6 +284,8 @@ def test_commands(run: Path, cli: Cli, tmp_path: Path) -> None:
     assert ends[0] == ends[1]
     assert cli("sample", run, "--interpolate", 3, 8, "-n", 6, "--out", "way.gif").exit_code == 0
     assert Image.open("way.gif").n_frames == 6
+    assert cli("sample", run, "--interpolate", 3, 8, "-n", 6, "--out", "way.mp4").exit_code == 0
+    assert (tmp_path / "way.mp4").read_bytes()[4:8] == b"ftyp"
     assert cli("sample", run, "--per-class", "-n", 3, "--out", "classes.png").exit_code == 0
     assert Image.open("classes.png").size == ((3 * 18 + 2) * 4, (10 * 18 + 2) * 4)
     assert cli("sample", run, "--per-class", "-n", 2, "--out", "classes").exit_code == 0
@@ -237,7 +296,13 @@ def test_commands(run: Path, cli: Cli, tmp_path: Path) -> None:
         cli("project", run, "way/000000.png", "--steps", 2, "--json", "--latents", "l.safetensors").output
     )
     assert told["found"][0]["psnr"] > 5
-    assert ganzoo.storage.read_tensors(tmp_path / "l.safetensors")["codes"].shape == (1, 100)
+    assert cli("sample", run, "--latents", "l.safetensors", "--out", "found").output == (
+        "1 images of l.safetensors: found\n"
+    )
+    assert cli("sample", run, "--latents", "l.safetensors", "--interpolate", 0, 0, "-n", 2).output == (
+        "2 images of l.safetensors 0 to 0: told-l-0-0.png\n"
+    )
+    assert Image.open("told-l-0-0.png").size == ((2 * 18 + 2) * 4, (18 + 2) * 4)
     assert Image.open(told["picture"]).size[1] > Image.open(told["picture"]).size[0]
     assert "2 directions" in cli("directions", run, "-n", 2, "--class", "7").output
     assert (tmp_path / "told-directions-sefa.png").is_file()
@@ -251,6 +316,11 @@ def test_commands(run: Path, cli: Cli, tmp_path: Path) -> None:
         (("sample", "--interpolate", "1", "2", "--format", "parquet"), "do not go together"),
         (("sample", "--out", "a.gif"), "give a .png file for one picture"),
         (("sample", "--format", "parquet", "--out", "a.png"), "give a folder"),
+        (("sample", "--interpolate", "1", "2", "--out", "a.avi"), "a .gif or .mp4 file for an animation"),
+        (("sample", "--latents", "absent.safetensors"), "absent.safetensors cannot be read as safetensors"),
+        (("sample", "--latents", "damaged.png"), "damaged.png cannot be read as safetensors"),
+        (("sample", "--latents", "l", "-n", "3"), "--latents and -n do not go together"),
+        (("sample", "--latents", "l", "--per-class"), "--latents and --per-class do not go together"),
         (("project", "damaged.png"), "image damaged.png cannot be read"),
         (("project", "absent.png"), "image absent.png cannot be read"),
         (("project", "damaged.png", "--out", "a.jpg"), "give a .png file"),

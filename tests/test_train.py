@@ -156,8 +156,11 @@ def test_a_signal_saves_and_says_how_to_continue(cli: Cli, small: list[str], tmp
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    found = re.fullmatch(r"error: stopped at step (\d+) of 100; saved. Continue: (ganzoo train --out r)\n", stderr)
+    said = r"error: stopped at step (\d+) of 100; saved. Continue: (ganzoo .*) · Report so far: (ganzoo .*)\n"
+    found = re.fullmatch(said, stderr)
     assert found, stderr
+    ok(cli(*found[3].split()[1:]))
+    assert f"<dd>{found[1]}</dd>" in (tmp_path / "r" / "report.html").read_text()
     assert (tmp_path / "r" / "checkpoints" / f"{int(found[1]):06d}").is_dir()
     ok(cli(*found[2].split()[1:]))
     ok(cli(*words[3:-1], "whole"))

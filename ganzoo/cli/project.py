@@ -17,7 +17,11 @@ from ganzoo.cli.model import class_number, images_argument, load_model, model_ar
 @click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True, help="Of the search.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of where it starts.")
 @click.option("--out", type=click.Path(path_type=Path), help="The picture, a .png file. Default: after MODEL.")
-@click.option("--latents", type=click.Path(path_type=Path), help="A .safetensors file for what was found.")
+@click.option(
+    "--latents",
+    type=click.Path(path_type=Path),
+    help="A .safetensors file for what was found; ganzoo sample --latents reads it.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where to compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the distances as JSON.")
 def command(
@@ -40,8 +44,7 @@ def command(
 
     from ganzoo.cli.sample import save
     from ganzoo.errors import Incompatible
-    from ganzoo.sampling import project
-    from ganzoo.storage import tensor_bytes, write_file, writing
+    from ganzoo.sampling import Codes, project
 
     out = out or Path(f"{Path(model).resolve().name}-projected.png")
     for path, suffix in ((out, ".png"), (latents, ".safetensors")):
@@ -53,10 +56,7 @@ def command(
     found = project(gan, given, y, steps, seed)
     save(torch.cat([given, found.images]), len(given), out)
     if latents is not None:
-        with writing(latents):
-            latents.parent.mkdir(parents=True, exist_ok=True)
-        known = {"codes": found.codes} | ({} if found.labels is None else {"labels": found.labels})
-        write_file(latents, tensor_bytes(known))
+        Codes(found.codes, found.labels).write(latents)
     names = [None] * len(images) if found.labels is None else [gan.class_names[int(k)] for k in found.labels]
     if as_json:
         facts = [

@@ -75,7 +75,8 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
     except Interrupted as stop:
         if not display.main:
             raise SystemExit(stop.exit_code) from stop
-        raise Interrupted(f"{stop}. Continue: {display.command}") from stop
+        judged = f"Report so far: ganzoo report {shlex.quote(display.folder)}"
+        raise Interrupted(f"{stop}. Continue: {display.command} · {judged}") from stop
     if display.world > 1:
         leave()
     if not display.main:

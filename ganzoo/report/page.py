@@ -168,4 +168,4 @@ def class_sheet(gan: GAN) -> dict[str, Any]:
 def way(gan: GAN) -> dict[str, Any]:
     """Return a picture of the way between the images of two seeds."""
     words = "The image of one latent becomes that of another, from left to right"
-    return {"picture": sheet(interpolate(gan, (0, 1), WAY), WAY // 2, words)}
+    return {"picture": sheet(interpolate(gan, (0, 1), torch.linspace(0, 1, WAY)), WAY // 2, words)}

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.errors import Incompatible, nearest
-from ganzoo.latents import CHUNK, space_of
+from ganzoo.latents import CHUNK, images_at, space_of
 from ganzoo.model import GAN
+from ganzoo.sampling.codes import Codes
 
 METHODS = ("sefa", "pca")
 SEEN = 1000
@@ -40,12 +41,10 @@ class Directions:
     @torch.no_grad()
     def moved(self, gan: GAN, moves: Tensor, seed: int = 0, y: int | None = None, truncation: float = 1.0) -> Tensor:
         """Return the images `[N, C, H, W]` of a seed's code moved along all directions, by `[N, K]` deviations each."""
-        space, label = space_of(gan.network("generator")), gan.labels(1, y)
-        told = None if label is None else label.to(gan.device)
-        codes = space.truncate(space.codes(gan.latents(1, seed).to(gan.device), told), truncation)
-        codes = codes + (moves * self.deviation @ self.vectors).to(codes)
-        told = None if told is None else told.expand(len(codes))
-        return space.images(codes, told).cpu()
+        start, generator = Codes.of_seeds(gan, [seed], y), gan.network("generator")
+        codes = space_of(generator).truncate(start.codes, truncation) + moves * self.deviation @ self.vectors
+        labels = None if start.labels is None else start.labels.expand(len(codes))
+        return torch.cat([*images_at(generator, codes, labels)])
 
 
 def find_directions(

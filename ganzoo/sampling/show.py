@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from fractions import Fraction
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
-from ganzoo.errors import Incompatible
-from ganzoo.latents import between, images_of
+from ganzoo.errors import Incompatible, MissingExtra
+from ganzoo.latents import images_at, images_of, space_of
 from ganzoo.model import GAN
 from ganzoo.pictures import TILE, to_pil, to_uint8
+from ganzoo.sampling.codes import Codes
 
 TRIES = 40
 MOST = 20_000
@@ -54,32 +57,59 @@ def by_class(
 
 
 def interpolate(
-    gan: GAN,
-    seeds: tuple[int, int],
-    n: int,
-    y: int | None = None,
-    truncation: float = 1.0,
-    back: bool = False,
-    only: Sequence[int] | None = None,
+    gan: GAN, ends: tuple[int, int] | Codes, t: Tensor, y: int | None = None, truncation: float = 1.0
 ) -> Tensor:
-    """Return n images `[n, C, H, W]` on the way between the samples of two seeds; the ends are these, bit for bit.
+    """Return the images `[len(t), C, H, W]` on the way between two seeds or two codes, at t in [0, 1].
 
-    An end is `gan.sample(1, y, seed, truncation)`. back: the way there and back again, without the end it comes to, so
-    that it can be repeated. only: the numbers of the images to make, instead of all n.
-    Raises Incompatible when the model has no generator, or is told no class.
+    At t = 0 and 1 they are those of the ends, bit for bit: of a seed, `gan.sample(1, y, seed, truncation)`.
+    Raises Incompatible when the model has no generator, is told no class, or for codes of two classes.
     """
-    one, other = (gan.latents(1, seed)[0] for seed in seeds)
-    generator, label = gan.network("generator"), gan.labels(1, y)
-    t = (torch.arange(n) * 2 / n) if back else torch.linspace(0, 1, n)
-    way = between(generator, one, other, torch.where(t > 1, 2 - t, t)[slice(None) if only is None else list(only)])
+    two = ends if isinstance(ends, Codes) else Codes.of_seeds(gan, ends, y)
+    generator, label = gan.network("generator"), None if two.labels is None else two.labels[:1]
+    if two.labels is not None and two.labels[0] != two.labels[1]:
+        names = " and ".join(gan.class_names[int(k)] for k in two.labels)
+        raise Incompatible(f"the ends are of classes {names}; a way is within one class")
+    one, other = two.codes
+    way = space_of(generator).between(one, other, t)
     # One by one: in batches of another size the same latent gives an image that differs in its last bits.
-    return torch.cat([image for z in way for image in images_of(generator, z[None], label, truncation)])
+    return torch.cat([image for code in way for image in images_at(generator, code[None], label, truncation)])
 
 
-def animation(images: Tensor) -> bytes:
+def there_and_back(n: int) -> Tensor:
+    """Return n places t on the way to the other end and back, without the last one, so that it can be repeated."""
+    t = torch.arange(n) * 2 / n
+    return torch.where(t > 1, 2 - t, t)
+
+
+def gif(images: Tensor) -> bytes:
     """Return the content of a GIF file that shows images `[N, C, H, W]` in turn, again and again; small ones larger."""
-    scale = max(1, 2 * TILE // images.shape[-1])
-    frames = [to_pil(tile) for tile in to_uint8(images.repeat_interleave(scale, 2).repeat_interleave(scale, 3))]
+    first, *others = frames(images)
     buffer = io.BytesIO()
-    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=FRAME, loop=0)
+    first.save(buffer, format="GIF", save_all=True, append_images=others, duration=FRAME, loop=0)
     return buffer.getvalue()
+
+
+def mp4(images: Tensor) -> bytes:
+    """Return the content of an MP4 file (H.264) that shows images `[N, C, H, W]` in turn; small ones larger.
+
+    Raises MissingExtra when PyAV is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtra("an .mp4 file wants PyAV: pip install 'torch-ganzoo[video]'") from error
+    buffer = io.BytesIO()
+    pictures = frames(images)
+    with av.open(buffer, "w", format="mp4") as film:
+        stream = film.add_stream("libx264", rate=Fraction(1000, FRAME), options={"crf": "12"})
+        stream.width, stream.height = (side - side % 2 for side in pictures[0].size)  # its colours are of 2×2 pixels
+        for picture in pictures:
+            film.mux(stream.encode(av.VideoFrame.from_image(picture.convert("RGB"))))
+        film.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def frames(images: Tensor) -> list[Image]:
+    """Return images `[N, C, H, W]` in [-1, 1] as pictures, small ones with larger pixels."""
+    scale = max(1, 2 * TILE // images.shape[-1])
+    return [to_pil(tile) for tile in to_uint8(images.repeat_interleave(scale, 2).repeat_interleave(scale, 3))]
