@@ -28,13 +28,14 @@ BUDGET = (
 EVERY = (
     "supervised,kplus1,kplus1:ssl.adversarial_weight=0,autoencoder,autoencoder:ssl.gan=off,mdgan,aae,aae:ssl.gan=off,"
     "pseudolabel,pseudolabel:ssl.gan=off,fixmatch,fixmatch:ssl.gan=off,margingan,margingan:ssl.gan=off,"
+    "noisy-student:ssl.adversarial_weight=0,noisy-student:ssl.gan=off,"
     "s3gan:gen.conditional=true,triplegan:gen.conditional=true,triplegan:ssl.gan=off,badgan"
 )
 STUDIES = {
     "mnist-100": f"--ssl {EVERY} --labels 100 --seeds 0-2 {BUDGET}",
     "mnist-labels": (
         "--ssl supervised,kplus1:ssl.adversarial_weight=0,autoencoder:ssl.adversarial_weight=0,pseudolabel,"
-        f"fixmatch:ssl.gan=off --labels 20,50,100,1000 --seeds 0-1 {BUDGET}"
+        f"fixmatch:ssl.gan=off,noisy-student:ssl.adversarial_weight=0 --labels 20,50,100,1000 --seeds 0-1 {BUDGET}"
     ),
 }
 
