@@ -129,9 +129,8 @@ def test_stopped_and_continued_is_bit_identical(
     terms = [
         {r["step"]: shown(r) for r in Run(tmp_path / name).metrics() if "error" not in r} for name in ("whole", "cut")
     ]
-    assert {step: terms[0][step] for step in terms[1]} == terms[
-        1
-    ]  # which names the first step that differs, if one does
+    # Before the weights, so that a failure names the first step that differs.
+    assert {step: terms[0][step] for step in terms[1]} == terms[1]
     assert differing(weights(tmp_path / "whole"), weights(tmp_path / "cut")) == {}
     errors = [[r for r in Run(tmp_path / name).metrics() if "error" in r] for name in ("whole", "cut")]
     assert errors[0][-1:] == errors[1][-1:]
