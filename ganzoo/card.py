@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from ganzoo.component import Component
-from ganzoo.errors import GanzooError
+from ganzoo.component import Component, describe
+from ganzoo.errors import CorruptFile, GanzooError
 from ganzoo.hub import PLACEHOLDER, TAG
 from ganzoo.registry import installed
+from ganzoo.storage import write_file
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+    from ganzoo.metrics import Score
 
 COLOURS = {1: "grey", 3: "RGB", 4: "RGBA"}
 
@@ -79,6 +86,45 @@ def results(data: Mapping[str, Any], metrics: Mapping[str, Any], config: Mapping
             metric_value=round(1 - metrics["error"], 6),
         )
     ]
+
+
+def tell_scores(card: Path, scores: Sequence[Score]) -> None:
+    """Put scores into the header of a card, as `model-index` with their stamps, for those that it had of this kind.
+
+    What else the card says stays as it is. Raises CorruptFile for a header that cannot be read.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    try:
+        read = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=False)
+        told = cast(ModelCardData, read.data)
+        others = [result for result in told.eval_results or [] if not result.metric_args]
+    except (ValueError, yaml.YAMLError) as error:
+        raise CorruptFile(f"the header of {card} cannot be read ({describe(error)}); mend it by hand") from error
+    told.model_name = told.model_name or PLACEHOLDER
+    told.eval_results = [*others, *(result for score in scores for result in stamped(score))]
+    write_file(card, str(read).encode())
+
+
+def stamped(score: Score) -> Iterator[EvalResult]:
+    """Return the values of a score as the Hub's `model-index` has them, its stamp as arguments of the metric."""
+    from huggingface_hub import EvalResult
+
+    stamp = asdict(score.stamp)
+    by = f"{stamp['extractor']} {stamp['extractor_sha256'][:8]}" if stamp["extractor"] else ""
+    fake = f"{stamp['fake_count']:,} generated" if stamp["fake_count"] else ""
+    told = [part for part in (by, fake, f"{stamp['real_count']:,} real", f"{stamp['weights']} weights") if part]
+    for name, value in score.values.items():
+        if "/" not in name:  # those of one class are in scores.json
+            yield EvalResult(
+                task_type="unconditional-image-generation" if fake else "image-classification",
+                dataset_type=stamp["real"].partition(",")[0],
+                dataset_name=stamp["real"],
+                metric_type=name,
+                metric_name=f"{name} ({', '.join(told)})",
+                metric_value=round(value, 6),
+                metric_args=stamp,
+            )
 
 
 def command(config: Mapping[str, Any]) -> str:

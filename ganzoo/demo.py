@@ -242,7 +242,9 @@ def serve(made: gradio.Blocks, host: str, port: int, wait: bool = True) -> str:
             footer_links=[],
         )
     except OSError as error:
-        raise Incompatible(f"{host}:{port} cannot be listened on ({error}); choose another with --port") from error
+        raise Incompatible(
+            f"{host}:{port} cannot be listened on, perhaps as it is in use; choose another with --port"
+        ) from error
     print(f"demo     {address}", flush=True)
     if wait:
         made.block_thread()

@@ -260,7 +260,7 @@ def upload(
         changes += [CommitOperationDelete(name) for name in sorted(stale)]
         with plainly(repo, revision):
             done = api.create_commit(repo, changes, commit_message=message, revision=revision, parent_commit=commit)
-    return str(done.repo_url)
+    return f"{done.repo_url}/tree/{revision}" if revision else str(done.repo_url)
 
 
 @contextmanager
@@ -357,7 +357,7 @@ def meaning(error: BaseException, revision: str | None, name: str) -> str:
         (errors.EntryNotFoundError, f"has no file {name}: it holds no ganzoo model, or not this part of one"),
         (
             errors.OfflineModeIsEnabled,
-            "is no folder here, it is not in the cache, and HF_HUB_OFFLINE is set; unset it, or give a model folder",
+            "cannot be had: HF_HUB_OFFLINE is set; unset it",
         ),
         (errors.HFValidationError, "is no name of a model on the Hub; write org/name"),
     ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import Result
 from PIL import Image
 
 from ganzoo import configure
@@ -58,6 +60,17 @@ def test_folder_of_classes(folder: Path) -> None:
     assert sorted(pixels(data) + [int(x) for x in data.test.pixels[:, 0, 0, 0]]) == sorted(  # type: ignore[attr-defined]
         [100 * k + i for k in (0, 1) for i in range(10)]
     )
+
+
+def test_a_name_of_a_data_set_is_no_folder(folder: Path, cli: Callable[..., Result], tmp_path: Path) -> None:
+    """What a run's configuration says does not depend on the folder that one stands in."""
+    folder.rename(tmp_path / "digits")
+    said = cli("train", "--dry-run")
+    assert said.exit_code == 0, said.output
+    assert "warning: 'digits' is the data set of that name; the folder that lies here is ./digits\n" in said.stderr
+    with pytest.warns(UserWarning, match="is ./digits"):
+        assert len(load("digits").class_names) == 10
+    assert load("./digits").class_names == ["cat", "dog"]
 
 
 def test_unlabelled_folder_and_no_classes(folder: Path, tmp_path: Path) -> None:

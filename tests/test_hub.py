@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import wraps
 from inspect import signature
 from itertools import pairwise
@@ -33,6 +34,7 @@ from ganzoo.critic import Critic
 from ganzoo.errors import BadOption, CorruptFile, HubError, Incompatible, UnknownComponent
 from ganzoo.format import DEEPEST, MOST_PARAMETERS, outlines
 from ganzoo.hub import contents
+from ganzoo.metrics import Score
 from ganzoo.registry import installed
 from tests.conftest import SMALL, python
 from tests.hub import Fault, Hub
@@ -427,6 +429,37 @@ def test_the_card(hub: Hub, runs: Path, cli: Cli) -> None:
     recipe = text.partition("```yaml\n")[2].partition("```")[0]
     assert Config.parse(yaml.safe_load(recipe)) == Config.load(runs / "first" / "config.json")
     assert str(runs) not in text + files["config.json"].decode()
+
+
+def test_scores_are_in_the_card_with_their_stamps(hub: Hub, runs: Path, cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(runs / "first", tmp_path / "run")
+    card = tmp_path / "run" / "model" / "README.md"
+    card.write_text(card.read_text() + "by hand\n")
+    before = card.read_text()
+    score = ("evaluate", "run", "--metrics", "memorization", "--features", "classifier", "--set", "features.steps=4")
+    for number in (40, 40, 30):  # the second takes the place of the first
+        good(cli(*score, "-n", number))
+    kept = [Score.of(values) for values in json.loads((tmp_path / "run" / "scores.json").read_text())]
+    good(cli("publish", "run", "alice/digits"))
+    text = hub.repos["alice/digits"].commits[hub.repos["alice/digits"].branches["main"]]["README.md"].decode()
+    held_out, *results = ModelCard(text).data.eval_results
+    assert held_out.metric_args is None
+    wanted = [(name, value, asdict(one.stamp)) for one in kept for name, value in one.values.items()]
+    assert len(wanted) == 4
+    assert [(r.metric_type, r.metric_value, r.metric_args) for r in results] == [
+        (name, pytest.approx(value, abs=1e-6), stamp) for name, value, stamp in wanted
+    ]
+    assert card.read_text().partition("\n---\n")[2] == before.partition("\n---\n")[2]
+    card.write_text("---\n[\n---\n# by hand\n")
+    check_refused(cli(*score, "-n", 20), "mend it by hand")
+    assert card.read_text() == "---\n[\n---\n# by hand\n"
+
+
+def test_a_revision_is_named_in_what_to_do_next(hub: Hub, runs: Path, cli: Cli) -> None:
+    said = good(cli("publish", runs / "first", "alice/digits", "--revision", "draft"))
+    assert said.endswith("/alice/digits/tree/draft\nnext      ganzoo sample alice/digits@draft\n")
+    good(cli("pull", "alice/digits@draft", "--out", "here"))
+    check_refused(cli("pull", "alice/digits@main"), "'alice/digits'")  # there is nothing on main yet
 
 
 def test_a_card_is_published_as_its_user_left_it(hub: Hub, runs: Path, cli: Cli, tmp_path: Path) -> None:

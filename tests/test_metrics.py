@@ -311,7 +311,10 @@ def test_compare_draws_samples_of_the_same_latents_and_curves(run: Path, cli: Cl
         (["--metrics", "prdc", "--set", "prdc.kk=3"], "metric 'prdc' has no option 'kk'; did you mean 'k'?"),
         (["--metrics", "prdc", "-n", "3"], "balls to neighbour 5 want more images than 3"),
         (["--metrics", "is", "-n", "9"], "9 generated images make no 10 parts"),
-        (["--metrics", "class-fid", "-n", "20"], "class '0' has 1 real and 2 generated images, not 10"),
+        (
+            ["--metrics", "class-fid", "-n", "20"],
+            "class '0' has 1 real and 2 generated images, and 10 of each are wanted",
+        ),
         (["--metrics", "cas", "-n", "9"], "9 generated images are fewer than one of each of 10 classes"),
         (["--data", "nowhere"], "there is no folder or file nowhere"),
     ],

@@ -547,3 +547,10 @@ def test_help(cli: Cli, words: list[str]) -> None:
 def test_python_dash_m(tmp_path: Path) -> None:
     assert python("-m", "ganzoo", "--version", cwd=tmp_path).stdout.startswith("ganzoo 0.")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_error_is_said_for_the_right_reason(cli: Callable[..., Result], small: list[str]) -> None:
+    """The digits' held-out images are labelled: a strategy without a classifier has another reason."""
+    done = cli("train", *small, "--ssl", "projection", "--set", "gen.conditional=true", "--labels", "all")
+    assert done.exit_code == 0, done.output
+    assert "error    " not in done.stdout

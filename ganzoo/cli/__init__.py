@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from typing import Any
 
 import click
@@ -67,7 +68,9 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a GanzooError becomes one sentence and its exit code."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _say
+                return super().invoke(ctx)
         except GanzooError as error:
             if os.environ.get("GANZOO_TRACEBACK"):
                 raise
@@ -75,6 +78,11 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt as error:
             said = "interrupted; what was saved before is kept, and the same command continues it"
             raise Failure(Interrupted(said)) from error
+
+
+def _say(message: Warning | str, *where: object, **line: object) -> None:
+    """Print a warning as the sentence that it is."""
+    click.echo(f"warning: {shown(str(message))}", err=True)
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -81,7 +81,8 @@ def show_model(name: str, as_json: bool) -> None:
     config = seen.config
     shape, classes = config["shape"], shown(", ".join(config["class_names"][:20])) or "none"
     click.echo(f"{'model':15}{seen.name}")
-    click.echo(f"{'images':15}{shape['size']}×{shape['size']}, {shape['channels']} channels; classes: {classes}")
+    channels = f"{shape['channels']} channel{'s' * (shape['channels'] > 1)}"
+    click.echo(f"{'images':15}{shape['size']}×{shape['size']}, {channels}; classes: {classes}")
     for kind, part in config["components"].items():
         absent = "" if part["package"] in distributions() else ", which is not installed"
         package = f"{part['package']} {part['version']}{absent}" if part["package"] else "of no package"

@@ -65,7 +65,7 @@ class Display:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet, self.main, self.folder, self.world = quiet, True, "", 1
-        self.classifies = False
+        self.unmeasured = False
         self._console = Console(highlight=False)
         self._bar: Bar | None = None
         self._marks = -1
@@ -86,7 +86,7 @@ class Display:
 
     def started(self, experiment: Experiment, run: Run) -> None:
         """Print the header."""
-        self.classifies = experiment.gan.strategy.needs_labels
+        self.unmeasured = experiment.gan.strategy.needs_labels and not bool((experiment.data.test_labels >= 0).any())
         self.main, self.folder, self.world = experiment.backend.main, str(run.path), experiment.backend.world
         self.quiet = self.quiet or not self.main
         if self.quiet:

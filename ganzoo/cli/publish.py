@@ -60,7 +60,7 @@ def command(
             return
         address = upload(sent, repo, private, revision, message=message)
     click.echo(f"published {address}")
-    click.echo(f"next      ganzoo sample {repo}")
+    click.echo(f"next      ganzoo sample {repo}{f'@{revision}' if revision else ''}")
 
 
 def folder_dtype(config: Path) -> str:

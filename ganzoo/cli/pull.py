@@ -19,13 +19,13 @@ def command(repo: str, revision: str | None, out: Path | None) -> None:
     from ganzoo.model import GAN
     from ganzoo.storage import write_folder
 
-    name = repo.removeprefix("hub:")
+    name, _, at = repo.removeprefix("hub:").partition("@")
     if not REPO.fullmatch(name):
         raise BadData(f"'{repo}' is no name of a model on the Hub; write org/name")
     out = out or Path(name.rpartition("/")[2])
     if out.exists():
         raise CannotWrite(f"{out} exists; choose another folder with --out")
-    folder = resolve(name, revision, None)
+    folder = resolve(name, revision or at or None, None)
     gan = GAN.from_pretrained(f"hub:{name}", revision=folder.commit)
     known = [n for n in (CARD, SAMPLES, CURVE) if n in folder.sizes()]
     names = [CONFIG, *(f"{network}.safetensors" for network in gan.networks), *known]

@@ -104,7 +104,7 @@ def command(
         write_way(gan, codes.pick(interpolate) if codes else interpolate, count, y, truncation, out)
     else:
         write_images(codes.images(gan, truncation) if codes else drawn(gan, count, y, seed, truncation), out)
-    said = f"{count} images of each class" if sort == "classes" else f"{count} images"
+    said = f"{count} image{'s' * (count > 1)}{' of each class' * (sort == 'classes')}"
     of = [str(latents or ("seeds" if interpolate else "seed")), *([" to ".join(numbers)] if numbers else [])]
     click.echo(f"{said} of {' '.join(of)}: {out}")
 

@@ -107,7 +107,7 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
             f"error    {100 * metrics['error']:.2f} % of {metrics['held_out']:,} held-out images (averaged weights)"
         )
         nexts.append(f"ganzoo classify {shlex.quote(str(folder))} image.png")
-    elif display.classifies:
+    elif display.unmeasured:
         click.echo("error    none: no labelled image is held out")
     if pictures:
         click.echo(f"pictures {pictures[-1]}")

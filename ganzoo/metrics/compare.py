@@ -110,7 +110,9 @@ def curves(runs: Sequence[str]) -> bytes:
         for number, (run, rows) in enumerate(logs.items()):
             points = [(row["step"], 100 * row[name] if name == "error" else row[name]) for row in rows if name in row]
             if points:
-                panel.plot(*zip(*points, strict=True), label=run, lw=1, color=f"C{number}")
+                panel.plot(
+                    *zip(*points, strict=True), label=run, lw=1, marker="." * (len(points) == 1), color=f"C{number}"
+                )
         panel.set_title("held-out error (%)" if name == "error" else name, fontsize=9)
         panel.grid(alpha=0.3)
     for panel in panels[len(names) :]:

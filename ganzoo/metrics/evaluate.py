@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from ganzoo.backend import make_backend
-from ganzoo.card import public_source
+from ganzoo.card import public_source, tell_scores
 from ganzoo.config import FILE, Config, DataConfig, Part
 from ganzoo.contracts import Extractor, Metric
 from ganzoo.data import SPLIT, Dataset, Split, open_source, prepare_data
 from ganzoo.data.prepare import look
 from ganzoo.errors import BadData, CorruptFile, Incompatible
+from ganzoo.format import CARD
 from ganzoo.metrics.evidence import Evidence
 from ganzoo.metrics.score import Score
 from ganzoo.model import GAN
@@ -79,9 +80,9 @@ def evaluate(
     for name, options in wanted.items():
         try:
             scores[name] = scored(name, options, evidence.anew(warnings), registry)
-        except (Incompatible, BadData):
-            if metrics is not None:
-                raise  # else it is not about such a model, and nobody asked for it
+        except (Incompatible, BadData) as error:
+            if metrics is not None:  # else it is not about such a model, and nobody asked for it
+                raise type(error)(f"metric '{name}': {error}") from error
     if not scores:
         raise Incompatible(f"no usual metric is about {model}; choose one: ganzoo list metrics")
     if run and backend.main:
@@ -177,12 +178,15 @@ def read(
 
 
 def keep(run: Path, scores: Mapping[str, Score]) -> None:
-    """Add scores to those of a run; one with an equal stamp takes the old one's place."""
+    """Add scores to those of a run, and to its card; one with an equal stamp takes the old one's place."""
     path = run / SCORES
     new = list(scores.values())
     old = kept(run)
     stay = [score for score in old if all(score.stamp != s.stamp for s in new)]
     write_file(path, to_json([score.to_dict() for score in [*stay, *new]]))
+    card = (run / MODEL if (run / MODEL).is_dir() else run) / CARD
+    if card.is_file():
+        tell_scores(card, [*stay, *new])
 
 
 def kept(run: Path) -> list[Score]:

@@ -56,7 +56,10 @@ class ClassFrechet:
         for number, name in enumerate(evidence.data.class_names):
             own, made = real.features[real.labels == number], fake.features[fake.labels == number]
             if min(len(own), len(made)) < self.fewest:
-                raise BadData(f"class '{name}' has {len(own)} real and {len(made)} generated images, not {self.fewest}")
+                raise BadData(
+                    f"class '{name}' has {len(own)} real and {len(made)} generated images, and {self.fewest} of "
+                    "each are wanted; ask for more with -n, or for fewer with --set class-fid.fewest=N"
+                )
             values[f"class_fid/{name}"] = frechet_distance(Moments.of(own), Moments.of(made))
         return {"class_fid": math.fsum(values.values()) / len(values), **values}
 
