@@ -196,6 +196,20 @@ def scores() -> str:
     return "\n\n".join(parts) or "None was run yet."
 
 
+def loading() -> str:
+    """Return a table of what reading a model from the cache takes, against the same by hand."""
+    kept = read(RESULTS / "loading.json")
+    rows = [
+        [name, part, *(f"{t[way]:.0f}" for way in ("by hand", "cache")), f"**{t['cache over by hand']:.2f}**",
+         f"{t['offline over by hand']:.2f}", f"{t['hub over by hand']:.2f}"]
+        for name, found in kept["result"].items() if name != "rounds"
+        for part in ("generator", "whole")
+        for t in [found[part]["all"]]
+    ]  # fmt: skip
+    head = ["network", "read", "by hand (ms)", "from the cache (ms)", "ratio", "offline", "when the Hub is asked"]
+    return f"{table(head, rows)}\n\n{stamp(kept)}"
+
+
 def watched() -> str:
     """Return a table of the runs that were watched: what was changed, what was said, and the nearest signs."""
     rows, stamps = [], {}
@@ -256,6 +270,7 @@ PIECES: dict[str, Callable[..., str]] = {
     "reproductions": reproductions,
     "published": published,
     "studies": studies,
+    "loading": loading,
     "matrix": matrix,
     "zoo": zoo,
     "scores": scores,

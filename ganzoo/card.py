@@ -18,10 +18,11 @@ from ganzoo.registry import installed
 from ganzoo.storage import write_file
 
 if TYPE_CHECKING:
-    from huggingface_hub import EvalResult
+    from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
     from ganzoo.metrics import Score
 
+UNSAID = "Its publisher has not said; ask before you use it."
 COLOURS = {1: "grey", 3: "RGB", 4: "RGBA"}
 
 
@@ -52,6 +53,7 @@ def render(config: Mapping[str, Any], repo: str = PLACEHOLDER, pictures: Sequenc
         "command": command(config),
         "recipe": yaml.safe_dump(dict(run), sort_keys=False, allow_unicode=True).rstrip(),
         "papers": [*papers(run)],
+        "licence": f"{config['license']}." if config.get("license") else UNSAID,
         "pictures": pictures,
     }
     known = ModelCardData(
@@ -60,6 +62,7 @@ def render(config: Mapping[str, Any], repo: str = PLACEHOLDER, pictures: Sequenc
         tags=[TAG, "gan", *(["semi-supervised-learning"] if metrics else []), facts["parts"]["generator"]],
         datasets=[named] if (named := facts["data"].get("hub")) else None,
         model_name=repo,
+        license=config.get("license"),
         eval_results=results(facts["data"], metrics, config),
     )
     template = files("ganzoo").joinpath("card.md.jinja").read_text(encoding="utf-8")
@@ -88,19 +91,31 @@ def results(data: Mapping[str, Any], metrics: Mapping[str, Any], config: Mapping
     ]
 
 
+def tell_licence(card: Path, licence: str) -> None:
+    """Put a licence into the header and the text of a card, and leave the rest as it is. Raises CorruptFile."""
+    read = opened(card)
+    cast("ModelCardData", read.data).license = licence
+    write_file(card, str(read).replace(UNSAID, f"{licence}.").encode())
+
+
+def opened(card: Path) -> ModelCard:
+    """Return a card, its header read. Raises CorruptFile when that cannot be read."""
+    from huggingface_hub import ModelCard
+
+    try:
+        return ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=False)
+    except (ValueError, yaml.YAMLError) as error:
+        raise CorruptFile(f"the header of {card} cannot be read ({describe(error)}); mend it by hand") from error
+
+
 def tell_scores(card: Path, scores: Sequence[Score]) -> None:
     """Put scores into the header of a card, as `model-index` with their stamps, for those that it had of this kind.
 
     What else the card says stays as it is. Raises CorruptFile for a header that cannot be read.
     """
-    from huggingface_hub import ModelCard, ModelCardData
-
-    try:
-        read = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=False)
-        told = cast(ModelCardData, read.data)
-        others = [result for result in told.eval_results or [] if not result.metric_args]
-    except (ValueError, yaml.YAMLError) as error:
-        raise CorruptFile(f"the header of {card} cannot be read ({describe(error)}); mend it by hand") from error
+    read = opened(card)
+    told = cast("ModelCardData", read.data)
+    others = [result for result in told.eval_results or [] if not result.metric_args]
     told.model_name = told.model_name or PLACEHOLDER
     told.eval_results = [*others, *(result for score in scores for result in stamped(score))]
     write_file(card, str(read).encode())

@@ -363,14 +363,18 @@ class GAN:
         private: bool | None = None,
         revision: str | None = None,
         dtype: Precision = "fp32",
+        license: str | None = None,
         token: str | bool | None = None,
     ) -> str:
         """Publish this model as `org/name` on the Hugging Face Hub, in one commit, and return its address.
 
         private: whether a repository that is made for it is; one that exists stays as it is.
-        revision: a branch, made when it does not exist. dtype: of the published weights.
+        revision: a branch, made when it does not exist. dtype: of the published weights. license: the Hub's name of
+        one, as `mit`; it is kept among the model's facts.
         Raises HubError, or CorruptFile when a model of another library would be overwritten.
         """
+        if license:
+            self.facts = {**self.facts, "license": license}
         with TemporaryDirectory() as folder:
             self.save(Path(folder) / "model", dtype)
             return upload(Path(folder) / "model", repo, private, revision, token)

@@ -455,6 +455,24 @@ def test_scores_are_in_the_card_with_their_stamps(hub: Hub, runs: Path, cli: Cli
     assert card.read_text() == "---\n[\n---\n# by hand\n"
 
 
+def test_a_licence_is_said_by_who_publishes(hub: Hub, runs: Path, cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(runs / "first", tmp_path / "run")
+    card = tmp_path / "run" / "model" / "README.md"
+    card.write_text(card.read_text() + "by hand\n")
+    mine = card.read_text()
+    check_refused(cli("publish", "run", "alice/digits", "--license", "no\nname"), "is no name of a licence")
+    good(cli("publish", "run", "alice/digits", "--license", "cc-by-4.0"))
+    GAN.from_pretrained("alice/digits").push_to_hub("alice/again", license="mit")
+    for repo, licence in (("alice/digits", "cc-by-4.0"), ("alice/again", "mit")):
+        files = hub.repos[repo].commits[hub.repos[repo].branches["main"]]
+        text = files["README.md"].decode()
+        assert ModelCard(text).data.license == licence
+        assert f"## Licence\n\n{licence}. The data may have" in text
+        assert json.loads(files["config.json"])["license"] == licence
+        assert text.endswith("by hand\n") == (repo == "alice/digits")
+    assert card.read_text() == mine
+
+
 def test_a_revision_is_named_in_what_to_do_next(hub: Hub, runs: Path, cli: Cli) -> None:
     said = good(cli("publish", runs / "first", "alice/digits", "--revision", "draft"))
     assert said.endswith("/alice/digits/tree/draft\nnext      ganzoo sample alice/digits@draft\n")

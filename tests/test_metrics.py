@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 import ganzoo
+from ganzoo import GAN
 from ganzoo.errors import Incompatible
 from ganzoo.metrics import Features, Moments, Score, Stamp, frechet_distance
 from ganzoo.metrics.score import rank
@@ -184,6 +185,21 @@ def test_evaluate_a_run(run: Path, cli: Cli) -> None:
     kept = (run / "scores.json").read_text()
     assert json.loads(cli(*words).stdout) == scores  # the same again, by the extractor that was kept
     assert (run / "scores.json").read_text() == kept
+
+
+def test_scores_of_earlier_weights_are_not_those_of_a_run_that_went_on(run: Path, cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "r", ignore=shutil.ignore_patterns("scores.json"))
+    words = ["evaluate", "r", "-n", 40, "--metrics", "accuracy"]
+    assert cli(*words).exit_code == 0
+    shutil.copytree("r", tmp_path / "other")
+    assert "accuracy" in cli("compare", "r", "other").output
+    gan = GAN.from_pretrained("r")
+    with torch.no_grad():
+        next(gan.networks["discriminator"].parameters()).mul_(0.5)
+    gan.save("r/model")
+    assert "accuracy" not in cli("compare", "r", "other").output
+    assert cli(*words).exit_code == 0
+    assert len(json.loads(Path("r", "scores.json").read_text())) == 1
 
 
 def pictures(folder: Path, count: int, size: int = 24, mode: str = "RGB") -> Path:

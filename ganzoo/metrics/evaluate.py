@@ -20,13 +20,13 @@ from ganzoo.contracts import Extractor, Metric
 from ganzoo.data import SPLIT, Dataset, Split, open_source, prepare_data
 from ganzoo.data.prepare import look
 from ganzoo.errors import BadData, CorruptFile, Incompatible
-from ganzoo.format import CARD
+from ganzoo.format import CARD, CONFIG
 from ganzoo.metrics.evidence import Evidence
 from ganzoo.metrics.score import Score
 from ganzoo.model import GAN
 from ganzoo.registry import Registry, installed
 from ganzoo.run import BEST, MODEL
-from ganzoo.storage import to_json, write_file
+from ganzoo.storage import read_json, to_json, write_file
 
 SCORES, NAMED = "scores.json", 3
 USUAL = "usual"
@@ -179,22 +179,31 @@ def read(
 
 def keep(run: Path, scores: Mapping[str, Score]) -> None:
     """Add scores to those of a run, and to its card; one with an equal stamp takes the old one's place."""
-    path = run / SCORES
     new = list(scores.values())
-    old = kept(run)
-    stay = [score for score in old if all(score.stamp != s.stamp for s in new)]
-    write_file(path, to_json([score.to_dict() for score in [*stay, *new]]))
-    card = (run / MODEL if (run / MODEL).is_dir() else run) / CARD
-    if card.is_file():
+    stay = [score for score in kept(run) if all(score.stamp != s.stamp for s in new)]
+    write_file(run / SCORES, to_json([{"model": weights(run), **score.to_dict()} for score in [*stay, *new]]))
+    if (card := folder(run) / CARD).is_file():
         tell_scores(card, [*stay, *new])
 
 
 def kept(run: Path) -> list[Score]:
-    """Return the scores of a run, oldest first. Raises CorruptFile."""
+    """Return the scores of a run's present weights, oldest first. Raises CorruptFile."""
     path = run / SCORES
     if not path.is_file():
         return []
     try:
-        return [Score.of(values) for values in json.loads(path.read_bytes())]
+        present = weights(run)
+        return [Score.of(row) for row in json.loads(path.read_bytes()) if row.get("model", present) == present]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise CorruptFile(f"{path} cannot be read as scores ({error}); delete it, and score the run again") from error
+
+
+def folder(run: Path) -> Path:
+    """Return the model folder of a run; that of its best weights is one itself."""
+    return run / MODEL if (run / MODEL).is_dir() else run
+
+
+def weights(run: Path) -> str:
+    """Return a sha256 that tells a run's weights from those that it had before it went on; empty where it has none."""
+    config = folder(run) / CONFIG
+    return hashlib.sha256(to_json(read_json(config).get("sha256"))).hexdigest() if config.is_file() else ""
