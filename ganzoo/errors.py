@@ -12,6 +12,10 @@ class GanzooError(Exception):
     exit_code = 1
 
 
+class Notice(UserWarning):
+    """Something the user should know. The command line prints it as one sentence."""
+
+
 class UnknownComponent(GanzooError):
     """No installed plugin offers a component of that kind and name."""
 

@@ -297,7 +297,7 @@ def test_commands(run: Path, cli: Cli, tmp_path: Path) -> None:
     )
     assert told["found"][0]["psnr"] > 5
     assert cli("sample", run, "--latents", "l.safetensors", "--out", "found").output == (
-        "1 images of l.safetensors: found\n"
+        "1 image of l.safetensors: found\n"
     )
     assert cli("sample", run, "--latents", "l.safetensors", "--interpolate", 0, 0, "-n", 2).output == (
         "2 images of l.safetensors 0 to 0: told-l-0-0.png\n"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
-from ganzoo.errors import GanzooError, Interrupted, nearest, shown
+from ganzoo.errors import GanzooError, Interrupted, Notice, nearest, shown
 
 COMMANDS = {
     "train": "Train a GAN, or continue a run.",
@@ -69,7 +71,7 @@ class LazyGroup(click.Group):
         """Run a command; a GanzooError becomes one sentence and its exit code."""
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = _say
+                warnings.showwarning = partial(_say, warnings.showwarning)
                 return super().invoke(ctx)
         except GanzooError as error:
             if os.environ.get("GANZOO_TRACEBACK"):
@@ -80,9 +82,12 @@ class LazyGroup(click.Group):
             raise Failure(Interrupted(said)) from error
 
 
-def _say(message: Warning | str, *where: object, **line: object) -> None:
-    """Print a warning as the sentence that it is."""
-    click.echo(f"warning: {shown(str(message))}", err=True)
+def _say(others: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Print a notice as the sentence that it is, and leave other libraries' warnings to Python."""
+    if issubclass(category, Notice):
+        click.echo(f"warning: {shown(str(message))}", err=True)
+    else:
+        others(message, category, *where)
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -9,7 +9,7 @@ from ganzoo.config import DataConfig
 from ganzoo.contracts import Source
 from ganzoo.data.files import folder_source, zip_source
 from ganzoo.data.hub import hub_source
-from ganzoo.errors import BadData, UnknownComponent
+from ganzoo.errors import BadData, Notice, UnknownComponent
 from ganzoo.options import check_options
 from ganzoo.registry import Registry
 
@@ -36,7 +36,9 @@ def open_source(data: DataConfig, registry: Registry) -> Source:
             raise BadData(f"there is no folder or file {name}{'' if '/' in name else f', and {error}'}") from error
         return local_source(path, data)
     if path.is_dir():
-        warnings.warn(f"'{name}' is the data set of that name; the folder that lies here is ./{name}", stacklevel=2)
+        warnings.warn(
+            f"'{name}' is the data set of that name; the folder that lies here is ./{name}", Notice, stacklevel=2
+        )
     source = registry.create("dataset", name, options=data.options)
     if not isinstance(source, Source):
         raise BadData(f"data set '{name}' is not a ganzoo Source but {type(source).__name__}")

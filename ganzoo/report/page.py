@@ -19,7 +19,7 @@ import ganzoo
 from ganzoo.card import command
 from ganzoo.component import describe
 from ganzoo.data import SPLIT, Dataset, Split
-from ganzoo.errors import BadData, GanzooError
+from ganzoo.errors import BadData, GanzooError, Notice
 from ganzoo.metrics.evaluate import kept, read
 from ganzoo.model import GAN, KINDS, parameters
 from ganzoo.registry import installed
@@ -59,7 +59,7 @@ def after_training(run: Path, gan: GAN | None, data: Dataset) -> str:
     try:
         return str(write_report(run, gan, data))
     except Exception as error:
-        warnings.warn(f"the run has no report ({describe(error)}); try: ganzoo report {run}", stacklevel=2)
+        warnings.warn(f"the run has no report ({describe(error)}); try: ganzoo report {run}", Notice, stacklevel=2)
         return ""
 
 
