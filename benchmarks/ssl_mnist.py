@@ -90,9 +90,9 @@ def main() -> None:
         path = FOLDER / f"{name}.json"
         if not path.is_file():
             FOLDER.mkdir(parents=True, exist_ok=True)
-            write_file(
-                path, to_json({"result": measure(name, chosen.preset, config, chosen.runs, chosen.data), **where()})
-            )
+            here = where()  # before: the tree may change while it trains
+            result = measure(name, chosen.preset, config, chosen.runs, chosen.data)
+            write_file(path, to_json({"result": result, **here}))
         errors.append(json.loads(path.read_text())["result"]["error"])
         spread = f" ± {100 * statistics.stdev(errors):.3f}" if len(errors) > 1 else ""
         values = ", ".join(f"{100 * e:.2f}" for e in errors)

@@ -23,7 +23,7 @@ FOLDER = RESULTS / "studies"
 ASSETS = Path(__file__).parents[1] / "docs" / "assets"
 BUDGET = (
     "--preset improved-gan-mnist --batch 100 --steps 2000 --set data.shift=2 --set data.strength=0.5 "
-    "--set optimizer.schedule=linear --set optimizer.hold=0.67"
+    "--set optimizer.schedule=linear --set optimizer.hold=0.67 --set ema=0.995"  # averaging as long as the run
 )
 EVERY = (
     "supervised,kplus1,kplus1:ssl.adversarial_weight=0,autoencoder,autoencoder:ssl.gan=off,mdgan,aae,aae:ssl.gan=off,"
@@ -57,13 +57,13 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
-    out = chosen.runs / chosen.name
+    out, here = chosen.runs / chosen.name, where()  # before: the tree may change while it trains
     words = [*command(chosen.name, chosen.data, chosen.seeds), "--out", str(out), "--workers", str(chosen.workers)]
     done = subprocess.run([sys.executable, "-m", "ganzoo", *words[1:]], check=False)
     found = json.loads((out / "results.json").read_text(encoding="utf-8"))
     shown = shlex.join(command(chosen.name, seeds=chosen.seeds)) + f" --out studies/{chosen.name}"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    write_file(FOLDER / f"{chosen.name}.json", to_json({"result": {"command": shown, **found}, **where()}))
+    write_file(FOLDER / f"{chosen.name}.json", to_json({"result": {"command": shown, **found}, **here}))
     shutil.copy(out / "curve.svg", ASSETS / f"{chosen.name}.svg")
     sys.exit(done.returncode)
 

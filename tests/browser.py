@@ -65,9 +65,11 @@ def opened(browser: Any, address: str, width: int = 1400, scheme: str = "light")
     said = {"error": seen.errors, "warning": seen.warnings}
     page.on("console", lambda m: said.get(m.type, []).append(m.text))
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    page.goto(address)
-    yield page, seen
-    context.close()
+    try:
+        page.goto(address)
+        yield page, seen
+    finally:  # a page left open goes on asking its server
+        context.close()
 
 
 def keep(page: Any, name: str, tmp_path: Path) -> Path:

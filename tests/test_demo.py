@@ -104,11 +104,14 @@ def address(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     errors = tmp_path_factory.mktemp("demo") / "stderr"
     with errors.open("w") as told, subprocess.Popen(words, stdout=subprocess.PIPE, stderr=told, text=True) as process:
         assert process.stdout
-        said = next((line for line in process.stdout if line.startswith("demo")), "")
-        assert said.startswith("demo     http://127.0.0.1:"), errors.read_text()
-        yield said.split()[1]
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)  # to the end: it still says that it closes
+        try:
+            said = next((line for line in process.stdout if line.startswith("demo")), "")
+            assert said.startswith("demo     http://127.0.0.1:"), errors.read_text()
+            yield said.split()[1]
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)  # to the end: it still says that it closes
+        finally:  # whatever failed: what ends no process waits for it for ever
+            process.kill()
     assert process.returncode == 0
     assert errors.read_text() == ""
 
