@@ -23,10 +23,12 @@ FOLDER = RESULTS / "studies"
 ASSETS = Path(__file__).parents[1] / "docs" / "assets"
 BUDGET = (
     "--preset improved-gan-mnist --batch 100 --steps 2000 --set data.shift=2 --set data.strength=0.5 "
-    "--set optimizer.schedule=linear --set optimizer.hold=0.67 --set ema=0.995"  # averaging as long as the run
+    "--set optimizer.schedule=linear --set optimizer.hold=0.67 --set ema=0.995 "  # averaging as long as the run
+    "--set evaluate_every=2000"
 )
 EVERY = (
-    "supervised,kplus1,kplus1:ssl.adversarial_weight=0,autoencoder,autoencoder:ssl.gan=off,mdgan,aae,aae:ssl.gan=off,"
+    "supervised,kplus1,kplus1:ssl.adversarial_weight=0,autoencoder,autoencoder:ssl.gan=off,mdgan,"
+    "aae:gen.conditional=true,aae:ssl.gan=off,"
     "pseudolabel,pseudolabel:ssl.gan=off,fixmatch,fixmatch:ssl.gan=off,margingan,margingan:ssl.gan=off,"
     "noisy-student:ssl.adversarial_weight=0,noisy-student:ssl.gan=off,"
     "s3gan:gen.conditional=true,triplegan:gen.conditional=true,triplegan:ssl.gan=off,badgan"
