@@ -21,6 +21,7 @@ from ganzoo.errors import BadOption, UnknownComponent
 from ganzoo.registry import installed
 from ganzoo.strategy import RealnessHead
 from ganzoo.trainer import Trainer
+from tests.conftest import python
 
 SHAPE = ImageShape(3, 32, 10)
 SMALL = {"disc": "timm/test_resnet", "gen": "mlp", "gen.hidden": 8, "data.size": 32, "batch": 8, "steps": 3}
@@ -34,6 +35,36 @@ def test_any_model_is_a_trunk(channels: int, projected: bool) -> None:
     features = trunk(torch.rand(4, channels, 32, 32) * 2 - 1)
     assert features.shape == (4, trunk.num_features)
     assert trunk.training
+
+
+POISONED = """
+import torch
+from ganzoo import ImageShape, create
+torch.manual_seed(0)
+trunk = create("discriminator", "timm/test_resnet", ImageShape(1, 16, 10))
+trunk.backbone.layer4[0].bn2.weight.data.fill_(1)
+with torch.autocast("cpu", torch.bfloat16):
+    trunk(torch.randn(4, 1, 16, 16)).float().pow(3).sum().backward()
+last = trunk.backbone.layer4[0].conv1.weight.grad
+print(last[:, :, 1, 1].abs().sum().item() > 0, last[:, :, 0].abs().sum().item(), last[:, :, :, 2].abs().sum().item())
+"""
+
+
+@pytest.mark.parametrize("poison", ["0", "1", "200"])
+def test_weights_that_see_only_padding_have_no_gradient(poison: str) -> None:
+    done = python("-c", POISONED, MALLOC_PERTURB_=poison)  # glibc fills memory with it before it is used
+    assert done.stdout == "True 0.0 0.0\n", done.stderr
+
+
+def test_padding_before_is_the_same() -> None:
+    torch.manual_seed(0)
+    trunk = create("discriminator", "timm/test_resnet", ImageShape(1, 16, 10)).eval()
+    plain = timm.create_model("test_resnet", num_classes=0, in_chans=1).eval()
+    plain.load_state_dict(trunk.backbone.state_dict())
+    x = torch.randn(4, 1, 16, 16)
+    wanted = plain(((x + 1) / 2 - trunk.mean) / trunk.deviation)
+    assert torch.equal(trunk(x), wanted)
+    assert any(m._forward_pre_hooks for m in trunk.modules())
 
 
 def test_a_transformer_is_told_the_size() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -40,14 +40,14 @@ class RowNorms(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
         """Return the norms."""
-        norms = rows.norm(dim=1)
+        norms: Tensor = rows.norm(dim=1)
         ctx.save_for_backward(rows, norms)
         return norms
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         """Return the gradient of the rows, which has gradients itself."""
-        rows, norms = ctx.saved_tensors
+        rows, norms = cast(tuple[Tensor, Tensor], ctx.saved_tensors)
         return rows * (grad / norms).unsqueeze(1)
 
 
@@ -86,7 +86,7 @@ class WeightNorm(nn.Module):
 
     def apply_weight(self, x: Tensor, g: Tensor, b: Tensor) -> Tensor:
         """Return y for a scale g and a bias b."""
-        norms: Tensor = RowNorms.apply(self.v.flatten(1))  # type: ignore[no-untyped-call]
+        norms: Tensor = RowNorms.apply(self.v.flatten(1))
         scale = g / norms
         if self.v.ndim == 2:  # a batch of outputs is smaller than the matrix; maps are larger than their kernels
             return torch.addcmul(b, F.linear(x, self.v).float(), scale)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import timm
@@ -54,7 +57,7 @@ class Discriminator(nn.Module):
         if self.still:
             self.backbone = fixed_statistics(self.backbone).requires_grad_(False).eval()
         self.scales = Scales(self.backbone, shape, width) if projected else None
-        with torch.no_grad():
+        with torch.no_grad(), padding_before(self.backbone):
             self.num_features = self.eval()(torch.zeros(1, shape.channels, shape.size, shape.size)).shape[1]
         self.train()
 
@@ -85,6 +88,36 @@ class Discriminator(nn.Module):
         out = self.backbone(((x + 1) / 2 - self.mean) / self.deviation)
         features: Tensor = out if self.scales is None else self.scales(out)
         return features
+
+
+@contextmanager
+def padding_before(model: nn.Module) -> Iterator[None]:
+    """Have convolutions whose maps turn out smaller than their stride pad these before, instead of by themselves.
+
+    It is the same, but where oneDNN computes in bf16 (as of torch 2.15): there the gradients of weights that see
+    nothing but padding are left as the memory was, and may be anything.
+    """
+
+    def look(convolution: nn.Module, given: tuple[Tensor]) -> tuple[Tensor] | None:
+        one = cast(nn.Conv2d, convolution)
+        padding = one._reversed_padding_repeated_twice
+        if min(given[0].shape[2:]) >= max(one.stride) or one.padding_mode != "zeros" or not any(padding):
+            return None
+        one.padding = (0, 0)
+        one.register_forward_pre_hook(before := partial(pad, padding))
+        return before(one, given)
+
+    looking = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, nn.Conv2d)]
+    try:
+        yield
+    finally:
+        for handle in looking:
+            handle.remove()
+
+
+def pad(sides: list[int], _: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
+    """Return what a convolution is given, with zeros at its sides: left, right, top, bottom."""
+    return (F.pad(given[0], sides),)
 
 
 def fixed_statistics(model: nn.Module) -> nn.Module:
