@@ -22,22 +22,21 @@ from ganzoo.storage import to_json, write_file
 FOLDER = RESULTS / "studies"
 ASSETS = Path(__file__).parents[1] / "docs" / "assets"
 BUDGET = (
-    "--preset improved-gan-mnist --batch 100 --steps 2000 --set data.shift=2 --set data.strength=0.5 "
-    "--set optimizer.schedule=linear --set optimizer.hold=0.67 --set ema=0.995 "  # averaging as long as the run
-    "--set evaluate_every=2000"
+    "--gen dcgan --disc dcgan --set gen.width=16 --set disc.width=16 --set disc.norm=group --size 32 --batch 64 "
+    "--steps 1500 --set data.shift=2 --set data.strength=0.5 --set optimizer.lr=0.001 "
+    "--set optimizer.schedule=linear --set optimizer.hold=0.5 --set evaluate_every=1500"
 )
 EVERY = (
     "supervised,kplus1,kplus1:ssl.adversarial_weight=0,autoencoder,autoencoder:ssl.gan=off,mdgan,"
-    "aae:gen.conditional=true,aae:ssl.gan=off,"
-    "pseudolabel,pseudolabel:ssl.gan=off,fixmatch,fixmatch:ssl.gan=off,margingan,margingan:ssl.gan=off,"
-    "noisy-student:ssl.adversarial_weight=0,noisy-student:ssl.gan=off,"
-    "s3gan:gen.conditional=true,triplegan:gen.conditional=true,triplegan:ssl.gan=off,badgan"
+    "aae:gen.conditional=true,aae:ssl.gan=off,pseudolabel,pseudolabel:ssl.gan=off,fixmatch,fixmatch:ssl.gan=off,"
+    "margingan,margingan:ssl.gan=off,noisy-student,noisy-student:ssl.gan=off,s3gan:gen.conditional=true,"
+    "triplegan:gen.conditional=true,triplegan:ssl.gan=off,badgan"
 )
 STUDIES = {
     "mnist-100": f"--ssl {EVERY} --labels 100 --seeds 0-2 {BUDGET}",
     "mnist-labels": (
-        "--ssl supervised,kplus1:ssl.adversarial_weight=0,autoencoder:ssl.adversarial_weight=0,pseudolabel,"
-        f"fixmatch:ssl.gan=off,noisy-student:ssl.adversarial_weight=0 --labels 20,50,100,1000 --seeds 0-1 {BUDGET}"
+        "--ssl supervised,kplus1,autoencoder,pseudolabel,fixmatch,fixmatch:ssl.gan=off,noisy-student "
+        f"--labels 20,50,100,1000 --seeds 0-2 {BUDGET}"
     ),
 }
 
