@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 QUIET = [
@@ -20,6 +22,9 @@ QUIET = [
         "disable-component-update", "disable-sync",
     )
 ]  # fmt: skip
+
+
+PATIENCE = 60  # seconds for the browser to close
 
 
 @dataclass
@@ -38,10 +43,23 @@ def chromium() -> Iterator[Any]:
     path = os.environ.get("GANZOO_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
     if not path:
         pytest.skip("no browser: install Chromium, or set GANZOO_TEST_BROWSER to one")
+    stuck = Timer(PATIENCE, kill_driver)  # else a browser that does not close holds up all tests, which are over
+    stuck.daemon = True
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=path, args=QUIET)
         yield browser
-        browser.close()
+        stuck.start()
+        with suppress(playwright.Error):
+            browser.close()
+    stuck.cancel()
+
+
+def kill_driver() -> None:
+    """Kill what drives the browser, and with it the browser."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "playwright" in " ".join(process.cmdline()) or "chrom" in process.name():
+                process.kill()
 
 
 @contextmanager
