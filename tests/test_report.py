@@ -239,6 +239,9 @@ def test_charts() -> None:
     assert [label for _, label in chart("g", {"a": [(1, -2000.0), (2, 30.0)]}).y] == [
         *("-1,000", "-100", "-10", "-1", "0", "1", "10")
     ]
+    fid = chart("fid", {"a": [(1, 1000.0), (2, 383.0)]})  # not flat: the axis begins where the values do
+    assert [label for _, label in fid.y] == ["100", "1,000"]
+    assert [label for _, label in chart("g", {"a": [(1, -50.0), (2, -20.0)]}).y] == ["-10", "-1", "0"]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark"), (1400, "dark"), (390, "light")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ganzoo.watch import GRADIENT
@@ -76,7 +76,10 @@ def chart(title: str, curves: Mapping[str, Sequence[tuple[float, float]]], perce
     values = [y for points in curves.values() for _, y in points]
     steps = [x for points in curves.values() for x, _ in points]
     scaled = squeezed if max(map(abs, values)) > WIDE and not percent else float
-    low, high = (scaled(v) for v in (min([0.0, *values]), max(values)))
+    least = min(values)  # where all are large, the axis begins near them, and else at 0
+    bottom = 10.0 ** math.floor(math.log10(least)) if scaled is squeezed and least > 1 else min(0.0, least)
+    top = max(0.0, *values)
+    low, high = scaled(bottom), scaled(top)
     high = high if high > low else low + 1
     end = max(steps) or 1.0
 
@@ -94,7 +97,7 @@ def chart(title: str, curves: Mapping[str, Sequence[tuple[float, float]]], perce
         for name, points in curves.items()
     ]
     words = "; ".join(f"{line.name} from {line.first} to {line.last}" for line in lines)
-    heights = decades(min([0.0, *values]), max(values)) if scaled is squeezed else ticks(low, high)
+    heights = decades(bottom, top) if scaled is squeezed else ticks(low, high)
     return Chart(
         title,
         lines,
@@ -125,10 +128,9 @@ def ticks(low: float, high: float) -> list[float]:
 
 def decades(low: float, high: float) -> list[float]:
     """Return 0, and powers of ten from 1 on, on both sides of 0, as far as values go."""
-    powers: Iterable[float] = [10.0**i for i in range(0, 13)]
-    powers = [p for p in powers if p <= max(high, -low)]
+    powers = [p for p in (10.0**i for i in range(0, 13)) if low <= p <= high or low <= -p <= high]
     powers = powers[:: math.ceil(len(powers) / 4)]
-    return sorted([-p for p in powers if -p >= low] + [0.0] + [p for p in powers if p <= high])
+    return sorted(x for x in (0.0, *powers, *(-p for p in powers)) if low <= x <= high)
 
 
 def shown(value: float, percent: bool = False) -> str:
