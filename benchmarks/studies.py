@@ -3,7 +3,8 @@
     python -m benchmarks.studies NAME --data FOLDER [--seeds A-B] [--runs FOLDER] [--workers N]
 
 FOLDER holds MNIST in the Hub's parquet layout. The same command goes on where it was stopped; with more seeds it
-extends the study. Writes benchmarks/results/studies/NAME.json, and the curve to docs/assets/NAME.svg.
+extends the study. Writes benchmarks/results/studies/NAME.json, and the curve of one with several numbers of labels to
+docs/assets/NAME.svg.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def main() -> None:
     shown = shlex.join(command(chosen.name, seeds=chosen.seeds)) + f" --out studies/{chosen.name}"
     FOLDER.mkdir(parents=True, exist_ok=True)
     write_file(FOLDER / f"{chosen.name}.json", to_json({"result": {"command": shown, **found}, **here}))
-    shutil.copy(out / "curve.svg", ASSETS / f"{chosen.name}.svg")
+    if len({row["labels"] for row in found["table"]}) > 1:  # else there is no curve to be seen
+        shutil.copy(out / "curve.svg", ASSETS / f"{chosen.name}.svg")
     sys.exit(done.returncode)
 
 
