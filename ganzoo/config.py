@@ -106,7 +106,7 @@ class Optimizer(Strict):
     schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="learning rate over the run")
     hold: Fraction = Field(0.0, description="part of the run before the schedule begins to lower the rate")
     until: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="part of the run after which it rests at its end"
+        1.0, description="part of the run after which it rests at its end; at a rate of 0 the player stands still"
     )
     final: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="part of the rate at which the schedule ends")
     beta2_final: Fraction | None = Field(None, description="beta2 at the schedule's end, reached along the same curve")

@@ -30,13 +30,14 @@ def schedule(kind: str, progress: float, hold: float, until: float = 1.0) -> flo
     return {"constant": 1.0, "linear": 1 - t, "cosine": 0.5 * (1 + math.cos(math.pi * t))}[kind]
 
 
-def follow_schedule(optimizer: Any, settings: Optimizer, progress: float) -> None:
-    """Give an optimizer the learning rate and betas that its settings have at `progress` in [0, 1)."""
+def follow_schedule(optimizer: Any, settings: Optimizer, progress: float) -> bool:
+    """Give an optimizer its rate and betas at `progress` in [0, 1). Returns whether the rate is not 0."""
     left = schedule(settings.schedule, progress, settings.hold, settings.until)
     beta2 = settings.beta2 if settings.beta2_final is None else settings.beta2_final
     for group in optimizer.param_groups:
         group["lr"] = settings.lr * (settings.final + left * (1 - settings.final))
         group["betas"] = settings.beta1, beta2 + left * (settings.beta2 - beta2)
+    return left > 0 or settings.final > 0
 
 
 def optimizer_state(optimizers: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:

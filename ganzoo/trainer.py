@@ -130,8 +130,9 @@ class Trainer:
 
     def _move(self, moving: Moving, number: int) -> None:
         config, settings = self.config, moving.settings
-        follow_schedule(moving.optimizer, settings, self.step / config.steps)
         moving.log = {}
+        if not follow_schedule(moving.optimizer, settings, self.step / config.steps):
+            return  # it rests at a rate of 0: nothing that it computed would move it
         for part in range(config.accumulate):
             step = self.experiment.step(moving.player, number * config.accumulate + part, self.step)
             with self.backend.autocast():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +165,24 @@ def test_parquet_folder(tmp_path: Path) -> None:
         load(tmp_path / "hub", 8, options={"image": "picture"})
     with pytest.raises(BadOption, match="no option 'colum'"):
         load(tmp_path / "hub", 8, options={"colum": "x"})
+
+
+def test_parquet_that_datasets_did_not_write(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    def png(value: int) -> bytes:
+        Image.new("L", (8, 8), value).save(file := io.BytesIO(), "PNG")
+        return file.getvalue()
+
+    rows = {"n": [7] * 12, "image": [{"bytes": png(i), "path": None} for i in range(12)], "label": [0, 1, 2] * 4}
+    parquet.write_table(pyarrow.table(rows), tmp_path / "train.parquet")
+    data = load(tmp_path, 8)
+    assert data.class_names == ["0", "1", "2"]
+    assert [p % 3 for p in pixels(data)] == data.labels.tolist()
+    parquet.write_table(pyarrow.table({"n": [7] * 12}), tmp_path / "train.parquet")
+    with pytest.raises(BadData, match="no column of images; it has: n"):
+        load(tmp_path, 8)
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("RGBA", 4)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -456,6 +457,19 @@ def test_schedules() -> None:
     assert [schedule("cosine", p, 0.0) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
     assert schedule("constant", 0.99, 0.0) == 1
     assert [schedule("linear", p, 0.2, 0.6) for p in (0.2, 0.4, 0.6, 0.9)] == pytest.approx([1, 0.5, 0, 0])
+
+
+def test_a_player_whose_rate_has_come_to_0_stands_still() -> None:
+    optimizer = {"schedule": "linear", "until": 0.5, "weight_decay": 0.1}
+    trainer = Trainer(assemble(configure(values={**SMALL, "steps": 8, "players": {"generator": optimizer}})))
+    for step in range(8):
+        before = copy.deepcopy(trainer.gan.networks)
+        trainer.iterate()
+        for name, old in before.items():
+            pairs = zip(old.parameters(), trainer.gan.networks[name].parameters(), strict=True)
+            rests = name == "generator" and step >= 4
+            assert all(torch.equal(a, b) for a, b in pairs) == rests
+            assert (f"{name}/adversarial" in trainer._terms()) != rests
 
 
 def test_accumulation_equals_one_batch() -> None:

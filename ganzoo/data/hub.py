@@ -13,6 +13,9 @@ from ganzoo.component import describe
 from ganzoo.contracts import Source
 from ganzoo.errors import BadData, nearest
 
+ENCODED = {"bytes", "path"}
+"""Fields of an encoded image."""
+
 
 @dataclass(frozen=True)
 class HubTable:
@@ -56,8 +59,9 @@ def hub_source(
         config: which of the data set's configurations.
         train: the split to train on.
         test: the split held out, if there is one.
-        image: the column of images; default: the first image column.
-        label: the column of labels; default: the first column of classes.
+        image: the column of images; default: the first column of images, or of structs of `bytes` and `path`, which is
+            how images look in a parquet file that was not written by `datasets`.
+        label: the column of labels; default: the first column of classes, or the integers of a column `label`.
         revision: a branch, tag or commit.
 
     Raises BadData when it cannot be read or has no such column.
@@ -73,7 +77,9 @@ def hub_source(
         raise BadData(f"data set {name} has no split '{train}'{nearest(train, found)} It has: {', '.join(found)}")
     features = found[train].features
     image = image or next((c for c, f in features.items() if isinstance(f, datasets.Image)), None)
+    image = image or next((c for c, f in features.items() if isinstance(f, dict) and f.keys() == ENCODED), None)
     label = label or next((c for c, f in features.items() if isinstance(f, datasets.ClassLabel)), None)
+    label = label or next((c for c, f in features.items() if c == "label" and "int" in getattr(f, "dtype", "")), None)
     for column in (image, label):
         if column is not None and column not in features:
             known = ", ".join(features)
