@@ -36,7 +36,7 @@ EVERY = (
 STUDIES = {
     "mnist-100": f"--ssl {EVERY} --labels 100 --seeds 0-2 {BUDGET}",
     "mnist-labels": (
-        "--ssl supervised,kplus1,autoencoder,pseudolabel,fixmatch,fixmatch:ssl.gan=off,noisy-student "
+        "--ssl supervised,kplus1,autoencoder,pseudolabel,fixmatch:ssl.gan=off,fixmatch:ssl.threshold=0.7 "
         f"--labels 20,50,100,1000 --seeds 0-2 {BUDGET}"
     ),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -49,7 +49,7 @@ from ganzoo import ImageShape
 from ganzoo.config import DataConfig
 from ganzoo.contracts import AdversarialLoss, DiscOutput, Terms
 from ganzoo.data import views
-from ganzoo.errors import Incompatible
+from ganzoo.errors import BadOption, Incompatible
 from ganzoo.strategy import Kit, SemiSupervised, Step, Strategy
 
 F32, F64 = torch.float32, torch.float64
@@ -821,7 +821,9 @@ def test_a_noisy_student_learns_what_its_teacher_is_sure_of(gan: bool, monkeypat
     teacher, student = (probabilities(logits(networks[n], x)).log() for n in ("discriminator", "student"))
     assert_close(strategy.classify(networks, x), student + 0.3 * teacher)
     s, terms = move(strategy, "discriminator", networks)
-    assert_agree(terms, kplus1_discriminator(s, strategy) if gan else {"label": naive_label(s)}, networks)
+    assert_agree(
+        terms, kplus1_discriminator(s, cast(KPlusOne, strategy.first)) if gan else {"label": naive_label(s)}, networks
+    )
 
 
 def test_a_student_that_has_not_begun_leaves_the_answer_to_its_teacher() -> None:
@@ -833,6 +835,21 @@ def test_a_student_that_has_not_begun_leaves_the_answer_to_its_teacher() -> None
     teacher = networks["discriminator"](x).logits
     assert teacher.std() > 0
     assert_close(strategy.classify(networks, x).softmax(1), (0.1 * teacher).softmax(1), 1e-5)
+
+
+def test_a_student_learns_of_any_strategy_that_classifies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noisystudent, "Cnn13", lambda shape, **options: Trunk())
+    strategy = NoisyStudent(of="margingan", options={"class_weight": 0.5}, threshold=0.0, start=0.0)
+    networks = build(strategy)
+    assert networks.keys() == {"classifier", "discriminator", "generator", "student"}
+    s, terms = move(strategy, "student", networks, averaged=networks, progress=0.5)
+    taught = probabilities(logits(networks["classifier"], s.batch.view("weak"))).detach()
+    said = probabilities(logits(networks["student"], s.batch.view("strong"))).log()
+    assert_agree(terms, {"guess": -(taught * said).sum(1).mean()}, networks)
+    with pytest.raises(Incompatible, match="noisy-student has a student of its own"):
+        build(NoisyStudent(of="noisy-student"))
+    with pytest.raises(BadOption, match="ssl 'projection' has no option 'gan'"):
+        NoisyStudent(of="projection")
 
 
 def naive_label(s: Step, by: str = "discriminator") -> Tensor:

@@ -69,7 +69,7 @@ BEST_MNIST_100: dict[str, Any] = {
 FAST_MNIST_100: dict[str, Any] = BEST_MNIST_100 | {"steps": 4_000}
 
 NOISY_STUDENT_MNIST: dict[str, Any] = IMPROVED_GAN_MNIST | {
-    "ssl": {"name": "noisy-student", "adversarial_weight": 0.0, "start": 0.8},
+    "ssl": {"name": "noisy-student", "options": {"adversarial_weight": 0.0}, "start": 0.8},
     "data": MNIST | {"strength": 0.5, "zoom": 0.2, "elastic": 0.06},
     "steps": 30_000,
     "optimizer": IMPROVED_GAN_MNIST["optimizer"] | {"schedule": "linear", "hold": 2 / 3},

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from ganzoo import create
 from ganzoo.contracts import DiscOutput, Networks, Player, Terms
 from ganzoo.critic import Critic
-from ganzoo.strategy import Kit, Step
+from ganzoo.errors import Incompatible
+from ganzoo.strategy import Kit, SemiSupervised, Step, Strategy
 from ganzoo_zoo.discriminators.cnn13 import Discriminator as Cnn13
 from ganzoo_zoo.ssl.heads import ClassHead, logits_of
-from ganzoo_zoo.ssl.kplus1 import KPlusOne
 from ganzoo_zoo.ssl.schedules import rise
 
 
 @dataclass
-class NoisyStudent(KPlusOne):
-    """K+1, whose averaged discriminator teaches a student: a CNN-13 that sees the images strongly changed.
+class NoisyStudent(SemiSupervised):
+    """Another strategy, whose averaged classifier teaches a student: a CNN-13 that sees the images strongly changed.
 
     L_student = mean w CE(student(strong view), q). Where the teacher is sure of the weak view, max p ≥ τ, q is its p
     and w is 1; elsewhere q is the averaged student's own guess, and w rises from 0 to 1 over the student's time, so
@@ -27,9 +29,12 @@ class NoisyStudent(KPlusOne):
     in the paper. What the model answers is the student's word, and a little of the teacher's, which is all there is
     before the student begins.
 
-    A fully connected teacher and a convolutional student are of different kinds on purpose: they do not err alike.
+    A fully connected teacher and a convolutional student are of different kinds on purpose: they do not err alike. A
+    teacher whose rate is 0 by then (`optimizer.until`) costs the student's steps nothing but its guesses.
 
     Args:
+        of: the strategy that trains the teacher.
+        options: that strategy's options.
         start: part of the run after which the student learns; before, there is only a teacher.
         threshold: τ.
         teacher: weight of the teacher's log-probabilities beside the student's in the answer.
@@ -37,29 +42,35 @@ class NoisyStudent(KPlusOne):
         dropout: probability of dropping a value between the student's blocks.
     """
 
+    of: str = "kplus1"
+    options: Mapping[str, Any] = field(default_factory=dict)
     start: float = 0.8
     threshold: float = 0.999
     teacher: float = 0.1
     width: int = 16
     dropout: float = 0.1
 
-    views: ClassVar[tuple[str, ...]] = ("weak", "strong")
-
     def __post_init__(self) -> None:
         if not 0 <= self.start < 1:
             raise ValueError(f"a student that begins to learn at {self.start} of the run has no time for it")
+        self.first: Strategy = create("ssl", self.of, **{"gan": self.gan, **self.options})
+        views = tuple(dict.fromkeys([*self.first.views, "weak", "strong"]))
+        vars(self).update(views=views, needs_conditional=self.first.needs_conditional)  # what others say for a class
 
     def networks(self, kit: Kit) -> dict[str, nn.Module]:
-        """Return K+1's networks and the student."""
+        """Return the teacher's networks and the student. Raises Incompatible when its teacher is a student too."""
+        networks = self.first.networks(kit)
+        if "student" in networks:
+            raise Incompatible(f"{self.of} has a student of its own; choose its teacher: --set ssl.of=kplus1")
         trunk = Cnn13(kit.shape, width=self.width, dropout=self.dropout, noise=0.0)
         head = ClassHead(trunk, kit.shape)
         for parameter in head.parameters():  # until it has learnt, it says nothing
             nn.init.zeros_(parameter)
-        return {**super().networks(kit), "student": Critic(trunk, head)}
+        return {**networks, "student": Critic(trunk, head)}
 
     def players(self) -> list[Player]:
-        """Return K+1's players, and the student, to whom the strong view is what is real."""
-        return [*super().players(), Player("student", ("student",), self.student, real="strong")]
+        """Return the teacher's players, and the student, to whom the strong view is what is real."""
+        return [*self.first.players(), Player("student", ("student",), self.student, real="strong")]
 
     def student(self, s: Step) -> Terms:
         """Return the student's term, or none before it begins."""
@@ -72,15 +83,22 @@ class NoisyStudent(KPlusOne):
     @torch.no_grad()
     def guess(self, networks: Networks, x: Tensor, own: float) -> tuple[Tensor, Tensor]:
         """Return probabilities `[B, K]` to learn of images, and their weights `[B]`, `own` for the student's."""
-        teacher, student = (
-            logits_of(cast(DiscOutput, networks[name](x))).softmax(1) for name in ("discriminator", "student")
-        )
+        teacher, student = (said.softmax(1) for said in self.said(networks, x))
         sure = teacher.amax(1) >= self.threshold
         return torch.where(sure[:, None], teacher, student), torch.where(sure, 1.0, own)
 
     def classify(self, networks: Networks, x: Tensor) -> Tensor:
         """Return the student's log-probabilities and a part of the teacher's, as logits `[B, K]`."""
-        student, teacher = (
-            logits_of(cast(DiscOutput, networks[name](x))).log_softmax(1) for name in ("student", "discriminator")
-        )
+        teacher, student = (said.log_softmax(1) for said in self.said(networks, x))
         return student + self.teacher * teacher
+
+    def said(self, networks: Networks, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the teacher's and the student's logits `[B, K]`. Raises Incompatible when the teacher has none."""
+        teacher = self.first.classify(networks, x)
+        if teacher is None:
+            raise Incompatible(f"{self.of} tells no classes apart, so it cannot teach; try --set ssl.of=kplus1")
+        return teacher, logits_of(cast(DiscOutput, networks["student"](x)))
+
+    def reconstruct(self, networks: Networks, x: Tensor) -> Tensor | None:
+        """Return what the teacher's strategy makes of images."""
+        return self.first.reconstruct(networks, x)
