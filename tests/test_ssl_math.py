@@ -809,8 +809,9 @@ def test_a_noisy_student_learns_what_its_teacher_is_sure_of(gan: bool, monkeypat
     strategy.threshold = halfway(taught.max(1).values)
     s, terms = move(strategy, "student", networks, averaged=averaged, progress=0.6)
     said = probabilities(logits(networks["student"], s.batch.view("strong"))).log()
+    answer = probabilities(own.log() + 0.3 * taught.log())
     rows = [
-        -(taught[i] * said[i]).sum() if taught[i].max() >= strategy.threshold else -0.2 * (own[i] * said[i]).sum()
+        -(taught[i] * said[i]).sum() if taught[i].max() >= strategy.threshold else -0.2 * (answer[i] * said[i]).sum()
         for i in range(UNLABELLED)
     ]
     assert_agree(terms, {"guess": torch.stack(rows).mean()}, networks)

@@ -133,13 +133,13 @@ PRESETS = [
     Component(
         "best-mnist-100",
         "ganzoo_zoo.presets.semi_supervised:BEST_MNIST_100",
-        "K+1 and FixMatch of a narrow DCGAN, 100 labels, minutes on a laptop",
-        "after Salimans et al. 2016, arXiv:1606.03498, and Sohn et al. 2020, arXiv:2001.07685",
+        "fast-mnist-100 that teaches a student of another kind, 100 labels",
+        "after Sohn et al. 2020, arXiv:2001.07685, and Xie et al. 2020, arXiv:1911.04252",
     ),
     Component(
         "fast-mnist-100",
         "ganzoo_zoo.presets.semi_supervised:FAST_MNIST_100",
-        "best-mnist-100 with two fifths of its steps",
+        "K+1 and FixMatch of a narrow DCGAN, 100 labels, minutes on a laptop",
         "after Salimans et al. 2016, arXiv:1606.03498, and Sohn et al. 2020, arXiv:2001.07685",
     ),
     Component(

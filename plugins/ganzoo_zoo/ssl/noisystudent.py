@@ -24,10 +24,10 @@ class NoisyStudent(SemiSupervised):
     """Another strategy, whose averaged classifier teaches a student: a CNN-13 that sees the images strongly changed.
 
     L_student = mean w CE(student(strong view), q). Where the teacher is sure of the weak view, max p ≥ τ, q is its p
-    and w is 1; elsewhere q is the averaged student's own guess, and w rises from 0 to 1 over the student's time, so
-    that it settles by itself what its teacher left open. Guesses are made anew in every step, not once a generation as
-    in the paper. What the model answers is the student's word, and a little of the teacher's, which is all there is
-    before the student begins.
+    and w is 1; elsewhere q is what the averaged model answers, and w rises from 0 to 1 over the student's time, so that
+    the two settle what the teacher left open. Guesses are made anew in every step, not once a generation as in the
+    paper. What the model answers is the student's word and, weighted, the teacher's, which is all there is before the
+    student begins.
 
     A fully connected teacher and a convolutional student are of different kinds on purpose: they do not err alike. A
     teacher whose rate is 0 by then (`optimizer.until`) costs the student's steps nothing but its guesses.
@@ -83,21 +83,25 @@ class NoisyStudent(SemiSupervised):
     @torch.no_grad()
     def guess(self, networks: Networks, x: Tensor, own: float) -> tuple[Tensor, Tensor]:
         """Return probabilities `[B, K]` to learn of images, and their weights `[B]`, `own` for the student's."""
-        teacher, student = (said.softmax(1) for said in self.said(networks, x))
-        sure = teacher.amax(1) >= self.threshold
-        return torch.where(sure[:, None], teacher, student), torch.where(sure, 1.0, own)
+        teacher, student = self.said(networks, x)
+        sure = teacher.amax(1).exp() >= self.threshold
+        answer = self.answer(teacher, student)
+        return torch.where(sure[:, None], teacher, answer).softmax(1), torch.where(sure, 1.0, own)
 
     def classify(self, networks: Networks, x: Tensor) -> Tensor:
         """Return the student's log-probabilities and a part of the teacher's, as logits `[B, K]`."""
-        teacher, student = (said.log_softmax(1) for said in self.said(networks, x))
+        return self.answer(*self.said(networks, x))
+
+    def answer(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Return what the model answers, as logits, of the log-probabilities of the two."""
         return student + self.teacher * teacher
 
     def said(self, networks: Networks, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the teacher's and the student's logits `[B, K]`. Raises Incompatible when the teacher has none."""
+        """Return log-probabilities `[B, K]` of teacher and student. Raises Incompatible when the teacher has none."""
         teacher = self.first.classify(networks, x)
         if teacher is None:
             raise Incompatible(f"{self.of} tells no classes apart, so it cannot teach; try --set ssl.of=kplus1")
-        return teacher, logits_of(cast(DiscOutput, networks["student"](x)))
+        return teacher.log_softmax(1), logits_of(cast(DiscOutput, networks["student"](x))).log_softmax(1)
 
     def reconstruct(self, networks: Networks, x: Tensor) -> Tensor | None:
         """Return what the teacher's strategy makes of images."""
