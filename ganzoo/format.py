@@ -54,7 +54,9 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Text = Annotated[str, Meta(max_length=1000)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Scalar = bool | Annotated[int, Meta(ge=-(2**31), le=2**31)] | Annotated[float, Meta(ge=-1e300, le=1e300)] | Text | None
-Option = Scalar | Annotated[list[Scalar], Meta(max_length=1000)]
+Flat = Scalar | Annotated[list[Scalar], Meta(max_length=1000)]
+Option = Flat | Annotated[dict[Word, Flat], Meta(max_length=100)]
+"""One dictionary deep: the options of a strategy within another."""
 
 
 class Shape(Struct, frozen=True):

@@ -452,6 +452,17 @@ def test_a_network_that_moves_late_is_averaged_since_it_moves(tmp_path: Path) ->
     assert averaging_weight(0.9, 2) == pytest.approx(1 / 1.9)
 
 
+def test_a_model_of_a_strategy_within_another_is_read_again(cli: Cli, small: list[str]) -> None:
+    words = ["--ssl", "noisy-student", "--set", "ssl.of=fixmatch", "--set", "ssl.options.threshold=0.7"]
+    words += ["--set", "ssl.start=0", "--set", "optimizer.schedule=linear", "--set", "optimizer.until=0.5"]
+    ok(cli("train", *small, *words, "--set", "players.student.until=1", "--out", "r"))
+    gan = GAN.from_pretrained("r")
+    assert gan.strategy.first.threshold == 0.7
+    assert gan.networks.keys() == {"generator", "discriminator", "student"}
+    assert "fixmatch" in ok(cli("card", "r"))
+    assert "did you mean 'threshold'" in refused(cli("train", *small, *words, "--set", "ssl.options.treshold=1"))
+
+
 def test_schedules() -> None:
     assert [schedule("linear", p, 0.5) for p in (0, 0.5, 0.75, 1)] == [1, 1, 0.5, 0]
     assert [schedule("cosine", p, 0.0) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
