@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganzoo import create
@@ -16,18 +17,16 @@ from ganzoo.errors import Incompatible
 from ganzoo.strategy import Kit, SemiSupervised, Step, Strategy
 from ganzoo_zoo.discriminators.cnn13 import Discriminator as Cnn13
 from ganzoo_zoo.ssl.heads import ClassHead, logits_of
-from ganzoo_zoo.ssl.schedules import rise
 
 
 @dataclass
 class NoisyStudent(SemiSupervised):
     """Another strategy, whose averaged classifier teaches a student: a CNN-13 that sees the images strongly changed.
 
-    L_student = mean w CE(student(strong view), q). Where the teacher is sure of the weak view, max p ≥ τ, q is its p
-    and w is 1; elsewhere q is what the averaged model answers, and w rises from 0 to 1 over the student's time, so that
-    the two settle what the teacher left open. Guesses are made anew in every step, not once a generation as in the
-    paper. What the model answers is the student's word and, weighted, the teacher's, which is all there is before the
-    student begins.
+    L_student = mean CE(student(strong view), q), where q is what the averaged model answers to the weak view: the
+    normalised product of the student's probabilities and the teacher's, these to the power `teacher`. Before the
+    student begins, that is the teacher's word alone; where the teacher stays unsure, the student's comes to decide.
+    Guesses are soft, and made anew in every step, not once a generation as in the paper.
 
     A fully connected teacher and a convolutional student are of different kinds on purpose: they do not err alike. A
     teacher whose rate is 0 by then (`optimizer.until`) costs the student's steps nothing but its guesses.
@@ -36,7 +35,6 @@ class NoisyStudent(SemiSupervised):
         of: the strategy that trains the teacher.
         options: that strategy's options.
         start: part of the run after which the student learns; before, there is only a teacher.
-        threshold: τ.
         teacher: weight of the teacher's log-probabilities beside the student's in the answer.
         width: channels of the student's first block.
         dropout: probability of dropping a value between the student's blocks.
@@ -44,9 +42,8 @@ class NoisyStudent(SemiSupervised):
 
     of: str = "kplus1"
     options: Mapping[str, Any] = field(default_factory=dict)
-    start: float = 0.8
-    threshold: float = 0.999
-    teacher: float = 0.1
+    start: float = 0.5
+    teacher: float = 1.0
     width: int = 16
     dropout: float = 0.1
 
@@ -76,32 +73,20 @@ class NoisyStudent(SemiSupervised):
         """Return the student's term, or none before it begins."""
         if s.progress < self.start:
             return {}
-        q, w = self.guess(s.averaged, s.images("weak"), rise(s.progress, self.start, 1.0))
-        said = logits_of(s.see("real", by="student")[0]).log_softmax(1)
-        return {"guess": -(w * (q * said).sum(1)).mean()}
-
-    @torch.no_grad()
-    def guess(self, networks: Networks, x: Tensor, own: float) -> tuple[Tensor, Tensor]:
-        """Return probabilities `[B, K]` to learn of images, and their weights `[B]`, `own` for the student's."""
-        teacher, student = self.said(networks, x)
-        sure = teacher.amax(1).exp() >= self.threshold
-        answer = self.answer(teacher, student)
-        return torch.where(sure[:, None], teacher, answer).softmax(1), torch.where(sure, 1.0, own)
+        with torch.no_grad():
+            answer = self.classify(s.averaged, s.images("weak")).softmax(1)
+        return {"guess": F.cross_entropy(logits_of(s.see("real", by="student")[0]), answer)}
 
     def classify(self, networks: Networks, x: Tensor) -> Tensor:
-        """Return the student's log-probabilities and a part of the teacher's, as logits `[B, K]`."""
-        return self.answer(*self.said(networks, x))
+        """Return the student's log-probabilities and the weighted teacher's, added, as logits `[B, K]`.
 
-    def answer(self, teacher: Tensor, student: Tensor) -> Tensor:
-        """Return what the model answers, as logits, of the log-probabilities of the two."""
-        return student + self.teacher * teacher
-
-    def said(self, networks: Networks, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities `[B, K]` of teacher and student. Raises Incompatible when the teacher has none."""
+        Raises Incompatible when the teacher's strategy has no classes.
+        """
         teacher = self.first.classify(networks, x)
         if teacher is None:
             raise Incompatible(f"{self.of} tells no classes apart, so it cannot teach; try --set ssl.of=kplus1")
-        return teacher.log_softmax(1), logits_of(cast(DiscOutput, networks["student"](x))).log_softmax(1)
+        student = logits_of(cast(DiscOutput, networks["student"](x))).log_softmax(1)
+        return student + self.teacher * teacher.log_softmax(1)
 
     def reconstruct(self, networks: Networks, x: Tensor) -> Tensor | None:
         """Return what the teacher's strategy makes of images."""
