@@ -70,21 +70,26 @@ def measure(name: str, preset: str, config: Config, runs: Path, data: str) -> di
     }
 
 
+def span(text: str) -> range:
+    """Return the numbers from A to B of `A-B`, or A alone."""
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
 def main() -> None:
     """Measure, keep and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", required=True)
     parser.add_argument("--data", metavar="FOLDER", required=True)
-    parser.add_argument("--seeds", default="0-2")
+    parser.add_argument("--seeds", type=span, default="0-2")
     parser.add_argument("--labels", type=int)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON")
     parser.add_argument("--name", help="what the results are called; default: the preset, labels and steps")
     parser.add_argument("--runs", type=Path, default=Path("runs/ssl_mnist"))
     chosen = parser.parse_args()
-    first, _, last = chosen.seeds.partition("-")
     errors = []
-    for seed in range(int(first), int(last or first) + 1):
+    for seed in chosen.seeds:
         config = settings(chosen, seed)
         name = f"{chosen.name or f'{chosen.preset}-{config.data.labels}-{config.steps}'}-{seed}"
         path = FOLDER / f"{name}.json"
