@@ -430,7 +430,6 @@ def test_a_network_that_moves_late_is_averaged_since_it_moves(tmp_path: Path) ->
         **SMALL,
         "ssl": "noisy-student",
         "ssl.start": 0.5,
-        "ssl.threshold": 0.0,
         "steps": 8,
         "ema": 0.9,
         "checkpoint_every": 1,
