@@ -71,9 +71,11 @@ def measure(name: str, preset: str, config: Config, runs: Path, data: str) -> di
 
 
 def span(text: str) -> range:
-    """Return the numbers from A to B of `A-B`, or A alone."""
+    """Return the numbers from A to B of `A-B`, or A alone. Raises ValueError where there are none."""
     first, _, last = text.partition("-")
-    return range(int(first), int(last or first) + 1)
+    if numbers := range(int(first), int(last or first) + 1):
+        return numbers
+    raise ValueError(text)
 
 
 def main() -> None:
