@@ -804,20 +804,20 @@ def test_a_noisy_student_learns_what_it_and_its_teacher_say_together(
     gan: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(noisystudent, "Cnn13", lambda shape, **options: Trunk())
-    strategy = NoisyStudent(gan=gan, start=0.5, teacher=0.3)
+    strategy = NoisyStudent(gan=gan, start=0.5, teacher=0.3, answer=0.2)
     networks, averaged = build(strategy), build(strategy)
     x = Images().view("weak")
     taught, own = (probabilities(logits(averaged[name], x)).log() for name in ("discriminator", "student"))
     s, terms = move(strategy, "student", networks, averaged=averaged, progress=0.6)
     said = probabilities(logits(networks["student"], s.batch.view("strong"))).log()
-    answer = probabilities(own + 0.3 * taught)
-    assert_agree(terms, {"guess": -(answer * said).sum(1).mean()}, networks)
+    guess = probabilities(own + 0.3 * taught)
+    assert_agree(terms, {"guess": -(guess * said).sum(1).mean()}, networks)
     learnt = torch.autograd.grad(terms["guess"], parameters(averaged), allow_unused=True)
     assert all(g is None for g in learnt)
     assert move(strategy, "student", networks, averaged=averaged, progress=0.49)[1] == {}
 
     teacher, student = (probabilities(logits(networks[n], x)).log() for n in ("discriminator", "student"))
-    assert_close(strategy.classify(networks, x), student + 0.3 * teacher)
+    assert_close(strategy.classify(networks, x), student + 0.2 * teacher)
     s, terms = move(strategy, "discriminator", networks)
     assert_agree(
         terms, kplus1_discriminator(s, cast(KPlusOne, strategy.first)) if gan else {"label": naive_label(s)}, networks

@@ -16,6 +16,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
+from benchmarks.ssl_mnist import span
 from ganzoo.errors import BadConfig, MissingExtra, UnknownComponent
 from ganzoo.study import curve, markdown, plan, ray, summary
 from tests.conftest import python
@@ -227,3 +228,10 @@ def test_the_table_is_mean_and_sample_deviation() -> None:
     assert "| a | 3.00 ± 2.65 (3) | 50.00 (1, 1 failed) |" in markdown(rows)
     assert curve(rows)["png"].startswith(b"\x89PNG")
     assert curve(rows) == curve(rows)
+
+
+def test_seeds_of_a_benchmark_are_some() -> None:
+    assert ([*span("7-9")], [*span("4")]) == ([7, 8, 9], [4])
+    for text, said in (("9-7", "9-7"), ("a", "invalid literal"), ("", "invalid literal"), ("1-2-3", "invalid literal")):
+        with pytest.raises(ValueError, match=said):
+            span(text)

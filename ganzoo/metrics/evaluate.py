@@ -83,10 +83,11 @@ def evaluate(
         except (Incompatible, BadData) as error:
             if metrics is not None:  # else it is not about such a model, and nobody asked for it
                 raise type(error)(f"metric '{name}': {error}") from error
+        else:
+            if run and backend.main:  # at once: the next one may be refused
+                keep(run / BEST if Path(model).resolve() == run / BEST else run, scores[name])
     if not scores:
         raise Incompatible(f"no usual metric is about {model}; choose one: ganzoo list metrics")
-    if run and backend.main:
-        keep(run / BEST if Path(model).resolve() == run / BEST else run, scores)
     return scores
 
 
@@ -177,13 +178,12 @@ def read(
     return dataset
 
 
-def keep(run: Path, scores: Mapping[str, Score]) -> None:
-    """Add scores to those of a run, and to its card; one with an equal stamp takes the old one's place."""
-    new = list(scores.values())
-    stay = [score for score in kept(run) if all(score.stamp != s.stamp for s in new)]
-    write_file(run / SCORES, to_json([{"model": weights(run), **score.to_dict()} for score in [*stay, *new]]))
+def keep(run: Path, new: Score) -> None:
+    """Add a score to those of a run, and to its card; it takes the place of one with an equal stamp."""
+    scores = [*(score for score in kept(run) if score.stamp != new.stamp), new]
+    write_file(run / SCORES, to_json([{"model": weights(run), **score.to_dict()} for score in scores]))
     if (card := folder(run) / CARD).is_file():
-        tell_scores(card, [*stay, *new])
+        tell_scores(card, scores)
 
 
 def kept(run: Path) -> list[Score]:

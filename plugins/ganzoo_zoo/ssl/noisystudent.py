@@ -23,10 +23,11 @@ from ganzoo_zoo.ssl.heads import ClassHead, logits_of
 class NoisyStudent(SemiSupervised):
     """Another strategy, whose averaged classifier teaches a student: a CNN-13 that sees the images strongly changed.
 
-    L_student = mean CE(student(strong view), q), where q is what the averaged model answers to the weak view: the
-    normalised product of the student's probabilities and the teacher's, these to the power `teacher`. Before the
-    student begins, that is the teacher's word alone; where the teacher stays unsure, the student's comes to decide.
-    Guesses are soft, and made anew in every step, not once a generation as in the paper.
+    L_student = mean CE(student(strong view), q), where q is what both averaged networks say of the weak view: the
+    normalised product of the student's probabilities and the teacher's, these to the power `teacher`. Where the teacher
+    is unsure, the student comes to decide. Guesses are soft, and made anew in every step, not once a generation as in
+    the paper. A class is answered by the same product with `answer` for the power; before the student begins, that is
+    the teacher's word alone, whatever the power above 0.
 
     A fully connected teacher and a convolutional student are of different kinds on purpose: they do not err alike. A
     teacher whose rate is 0 by then (`optimizer.until`) costs the student's steps nothing but its guesses.
@@ -35,7 +36,8 @@ class NoisyStudent(SemiSupervised):
         of: the strategy that trains the teacher.
         options: that strategy's options.
         start: part of the run after which the student learns; before, there is only a teacher.
-        teacher: weight of the teacher's log-probabilities beside the student's in the answer.
+        teacher: weight of the teacher's log-probabilities beside the student's, in what the student learns.
+        answer: the same in what is answered: small for a student that has learnt long enough to know better.
         width: channels of the student's first block.
         dropout: probability of dropping a value between the student's blocks.
     """
@@ -44,6 +46,7 @@ class NoisyStudent(SemiSupervised):
     options: Mapping[str, Any] = field(default_factory=dict)
     start: float = 0.5
     teacher: float = 1.0
+    answer: float = 1.0
     width: int = 16
     dropout: float = 0.1
 
@@ -74,19 +77,20 @@ class NoisyStudent(SemiSupervised):
         if s.progress < self.start:
             return {}
         with torch.no_grad():
-            answer = self.classify(s.averaged, s.images("weak")).softmax(1)
-        return {"guess": F.cross_entropy(logits_of(s.see("real", by="student")[0]), answer)}
+            guess = self.both(s.averaged, s.images("weak"), self.teacher).softmax(1)
+        return {"guess": F.cross_entropy(logits_of(s.see("real", by="student")[0]), guess)}
 
     def classify(self, networks: Networks, x: Tensor) -> Tensor:
-        """Return the student's log-probabilities and the weighted teacher's, added, as logits `[B, K]`.
+        """Return what both say, as logits `[B, K]`. Raises Incompatible when the teacher's strategy has no classes."""
+        return self.both(networks, x, self.answer)
 
-        Raises Incompatible when the teacher's strategy has no classes.
-        """
+    def both(self, networks: Networks, x: Tensor, weight: float) -> Tensor:
+        """Return the student's log-probabilities and the weighted teacher's, added."""
         teacher = self.first.classify(networks, x)
         if teacher is None:
             raise Incompatible(f"{self.of} tells no classes apart, so it cannot teach; try --set ssl.of=kplus1")
         student = logits_of(cast(DiscOutput, networks["student"](x))).log_softmax(1)
-        return student + self.teacher * teacher.log_softmax(1)
+        return student + weight * teacher.log_softmax(1)
 
     def reconstruct(self, networks: Networks, x: Tensor) -> Tensor | None:
         """Return what the teacher's strategy makes of images."""
