@@ -3,8 +3,8 @@
     python -m benchmarks.ssl_mnist --preset improved-gan-mnist --data FOLDER --seeds 0-2 [--labels 100] [--steps N]
 
 FOLDER holds MNIST in the Hub's parquet layout. A seed decides weights, batches and which labels are kept. A run that
-was cut short goes on with the same command; one whose result is kept is not run again. Prints mean ± sample standard
-deviation, and every value.
+was cut short goes on with the same command; one whose result is kept is not run again, and where that is of another
+recipe, as after `--set`, this one wants a `--name`. Prints mean ± sample standard deviation, and every value.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import ganzoo
 from benchmarks.record import RESULTS, where
 from ganzoo import Config, configure
+from ganzoo.config import differences
 from ganzoo.recipes import preset_values
 from ganzoo.registry import installed
 from ganzoo.run import Run
@@ -70,6 +71,13 @@ def measure(name: str, preset: str, config: Config, runs: Path, data: str) -> di
     }
 
 
+def other(kept: dict[str, Any], config: Config, data: str) -> list[str]:
+    """Return how a kept run's configuration differs from one, but for how often it was looked at."""
+    new = json.loads(config.to_json().replace(data, "mnist"))
+    rows = differences(Config.parse(kept).to_dict(), new)
+    return [row for row in rows if not row.split(":")[0].endswith("_every")]
+
+
 def span(text: str) -> range:
     """Return the numbers from A to B of `A-B`, or A alone. Raises ValueError where there are none."""
     first, _, last = text.partition("-")
@@ -95,7 +103,10 @@ def main() -> None:
         config = settings(chosen, seed)
         name = f"{chosen.name or f'{chosen.preset}-{config.data.labels}-{config.steps}'}-{seed}"
         path = FOLDER / f"{name}.json"
-        if not path.is_file():
+        if path.is_file():
+            if rows := other(json.loads(path.read_text())["result"]["config"], config, chosen.data):
+                parser.error(f"{path.name} is of another recipe ({'; '.join(rows)}); give this one a --name")
+        else:
             FOLDER.mkdir(parents=True, exist_ok=True)
             here = where()  # before: the tree may change while it trains
             result = measure(name, chosen.preset, config, chosen.runs, chosen.data)

@@ -10,6 +10,8 @@ from typing import Any
 
 from tables import code, table
 
+from ganzoo import configure
+from ganzoo.config import Config, differences
 from ganzoo.registry import installed
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
@@ -34,38 +36,54 @@ def measurement(name: str, kept: dict[str, Any]) -> str:
 
 
 def reproductions() -> str:
-    """Return a table of the presets that were run on MNIST: what is published, what came of them, every value."""
-    groups: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
-    for path in sorted((RESULTS / "ssl_mnist").glob("*.json")):
-        kept = read(path)
+    """Return a table of the runs of presets on MNIST: what came of them, every value with its split."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for kept in runs():
         r = kept["result"]
-        groups.setdefault((r["preset"], r["labels"], r["steps"]), []).append(kept)
+        groups.setdefault((r["preset"], not as_now(r), -r["labels"], r["steps"]), []).append(kept)
     if not groups:
         return "None was run to its end yet."
     rows, stamps = [], {}
-    for (preset, labels, steps), runs in sorted(groups.items(), key=lambda g: (g[0][0], -g[0][1])):
-        errors = [k["result"]["error"] for k in runs]
-        minutes = statistics.fmean(k["result"]["seconds"] for k in runs) / 60
-        raw = statistics.fmean(k["result"]["error_raw"] for k in runs)
+    for (preset, earlier, labels, steps), group in sorted(groups.items()):
+        results = sorted((k["result"] for k in group), key=lambda r: r["seed"])
+        errors = [r["error"] for r in results]
+        raw = statistics.fmean(r["error_raw"] for r in results)
+        minutes = statistics.fmean(r["seconds"] for r in results) / 60
+        name = code(preset) + ", an earlier recipe" * earlier
         rows.append(
             [
-                code(preset), str(labels), str(len(runs)), f"**{spread(errors)}**", percent(statistics.median(errors)),
-                ", ".join(map(percent, errors)), percent(raw), f"{steps}", f"{minutes:.0f}",
+                name, str(-labels), str(len(errors)), f"**{spread(errors)}**", percent(statistics.median(errors)),
+                ", ".join(f"{percent(r['error'])} ({r['split_seed']})" for r in results), percent(raw), str(steps),
+                f"{minutes:.0f}",
             ]
         )  # fmt: skip
-        stamps |= {f"`{preset}`, {labels} labels: {stamp(k)}": None for k in runs}
+        stamps |= {f"{name}, {-labels} labels, {steps} steps: {stamp(k)}": None for k in group}
     head = [
         "preset",
         "labels",
         "runs",
-        "error (%)",
+        "error % (mean ± std)",
         "median",
-        "every value",
-        "mean of raw weights",
+        "every value (its split)",
+        "raw weights",
         "steps",
         "minutes a run",
     ]
     return "\n".join([table(head, rows), "", *(f"- {line}" for line in stamps)])
+
+
+def runs() -> list[dict[str, Any]]:
+    """Return what is kept of the runs of presets on MNIST."""
+    return [read(path) for path in sorted((RESULTS / "ssl_mnist").glob("*.json"))]
+
+
+def as_now(result: dict[str, Any]) -> bool:
+    """Whether a run had its preset's recipe as it is now; seed, labels and how often it was looked at do not count."""
+    if result["preset"] not in {r.component.name for r in installed().list("preset")}:
+        return False
+    rows = differences(Config.parse(result["config"]).to_dict(), configure(preset=result["preset"]).to_dict())
+    keys = {row.split(":")[0] for row in rows}
+    return all(key in ("seed", "data.split_seed", "data.labels") or key.endswith("_every") for key in keys)
 
 
 def published() -> str:
@@ -84,11 +102,10 @@ def few_labels(values: Mapping[str, Any]) -> bool:
 
 
 def ran(preset: str) -> list[str]:
-    """Return what a preset came to as its paper has it, or that it was not run."""
-    runs = [read(p)["result"] for p in sorted((RESULTS / "ssl_mnist").glob("*.json"))]
-    values = installed().get("preset", preset).component.load()
-    wanted = (preset, values["data"]["labels"], values["steps"])
-    errors = [r["error"] for r in runs if (r["preset"], r["labels"], r["steps"]) == wanted]
+    """Return what a preset as it is now came to with its own number of labels, or that it was not run."""
+    wanted = (preset, installed().get("preset", preset).component.load()["data"]["labels"])
+    results = [k["result"] for k in runs()]
+    errors = [r["error"] for r in results if (r["preset"], r["labels"]) == wanted and as_now(r)]
     return [f"{spread(errors)}, {len(errors)} runs" if errors else "not yet run"]
 
 

@@ -824,15 +824,22 @@ def test_a_noisy_student_learns_what_it_and_its_teacher_say_together(
     )
 
 
-def test_a_student_that_has_not_begun_leaves_the_answer_to_its_teacher() -> None:
-    strategy = NoisyStudent()
+@pytest.mark.parametrize("answer", [1.0, 0.1])
+def test_a_student_that_has_not_begun_leaves_the_answer_to_its_teacher(answer: float) -> None:
+    strategy = NoisyStudent(answer=answer)
     shape = ImageShape(1, 12, CLASSES)
     kit = Kit(shape, lambda: Mlp(shape, hidden=[8]), lambda: Decoding(conditional=False))
     networks = {name: network.eval() for name, network in strategy.networks(kit).items()}
     x = torch.rand(20, 1, 12, 12) * 2 - 1
     teacher = networks["discriminator"](x).logits
     assert teacher.std() > 0
-    assert_close(strategy.classify(networks, x).softmax(1), teacher.softmax(1), 1e-5)
+    assert_close(strategy.classify(networks, x).softmax(1), (answer * teacher).softmax(1), 1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"start": 1.0}, {"start": -0.1}, {"answer": 0.0}])
+def test_a_student_without_time_or_answer_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"has no time for it|leaves no answer"):
+        NoisyStudent(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_student_learns_of_any_strategy_that_classifies(monkeypatch: pytest.MonkeyPatch) -> None:

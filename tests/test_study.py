@@ -16,7 +16,8 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
-from benchmarks.ssl_mnist import span
+from benchmarks.ssl_mnist import other, span
+from ganzoo import configure
 from ganzoo.errors import BadConfig, MissingExtra, UnknownComponent
 from ganzoo.study import curve, markdown, plan, ray, summary
 from tests.conftest import python
@@ -235,3 +236,13 @@ def test_seeds_of_a_benchmark_are_some() -> None:
     for text, said in (("9-7", "9-7"), ("a", "invalid literal"), ("", "invalid literal"), ("1-2-3", "invalid literal")):
         with pytest.raises(ValueError, match=said):
             span(text)
+
+
+def test_a_kept_result_of_another_recipe_is_told_from_one_that_was_looked_at_more_often() -> None:
+    values = {"data.source": "there", "seed": 3}
+    kept = json.loads(configure(preset="fast-mnist-100", values=values).to_json().replace("there", "mnist"))
+    del kept["trackers"]  # as written before there were any
+    often, changed = ({**values, key: value} for key, value in (("evaluate_every", 7), ("ssl.answer", 1.0)))
+    assert other(kept, configure(preset="fast-mnist-100", values=often), "there") == []
+    (row,) = other(kept, configure(preset="fast-mnist-100", values=changed), "there")
+    assert row == "ssl.answer: 0.1 → 1.0"

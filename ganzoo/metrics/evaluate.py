@@ -55,7 +55,7 @@ def evaluate(
 
     Under torchrun, processes share the images, and all return the same scores.
 
-    Raises Incompatible or BadData for what cannot be scored.
+    Raises Incompatible or BadData for what cannot be scored; scores of a run that were made before that are kept.
     """
     registry = registry or installed()
     backend = make_backend(device, "fp32")
@@ -77,15 +77,16 @@ def evaluate(
     evidence = Evidence(gan, dataset, extractor, number, real, seed, backend, fingerprint(dataset))
     wanted = metrics if metrics is not None else {p.name: p.options for p in usual("metric", registry)}
     scores = {}
-    for name, options in wanted.items():
-        try:
-            scores[name] = scored(name, options, evidence.anew(warnings), registry)
-        except (Incompatible, BadData) as error:
-            if metrics is not None:  # else it is not about such a model, and nobody asked for it
-                raise type(error)(f"metric '{name}': {error}") from error
-        else:
-            if run and backend.main:  # at once: the next one may be refused
-                keep(run / BEST if Path(model).resolve() == run / BEST else run, scores[name])
+    try:
+        for name, options in wanted.items():
+            try:
+                scores[name] = scored(name, options, evidence.anew(warnings), registry)
+            except (Incompatible, BadData) as error:
+                if metrics is not None:  # else it is not about such a model, and nobody asked for it
+                    raise type(error)(f"metric '{name}': {error}") from error
+    finally:  # a metric that is refused does not lose those before it
+        if scores and run and backend.main:
+            keep(run / BEST if Path(model).resolve() == run / BEST else run, scores)
     if not scores:
         raise Incompatible(f"no usual metric is about {model}; choose one: ganzoo list metrics")
     return scores
@@ -178,12 +179,13 @@ def read(
     return dataset
 
 
-def keep(run: Path, new: Score) -> None:
-    """Add a score to those of a run, and to its card; it takes the place of one with an equal stamp."""
-    scores = [*(score for score in kept(run) if score.stamp != new.stamp), new]
-    write_file(run / SCORES, to_json([{"model": weights(run), **score.to_dict()} for score in scores]))
+def keep(run: Path, scores: Mapping[str, Score]) -> None:
+    """Add scores to those of a run, and to its card; one with an equal stamp takes the old one's place."""
+    new = list(scores.values())
+    stay = [score for score in kept(run) if all(score.stamp != s.stamp for s in new)]
+    write_file(run / SCORES, to_json([{"model": weights(run), **score.to_dict()} for score in [*stay, *new]]))
     if (card := folder(run) / CARD).is_file():
-        tell_scores(card, scores)
+        tell_scores(card, [*stay, *new])
 
 
 def kept(run: Path) -> list[Score]:

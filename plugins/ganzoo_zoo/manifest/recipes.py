@@ -58,7 +58,7 @@ SSL = [
     Component(
         "noisy-student",
         "ganzoo_zoo.ssl.noisystudent:NoisyStudent",
-        "K+1, and a convolutional student that learns its sure guesses on strongly changed images",
+        "any strategy that classifies, and a convolutional student that learns from it on strongly changed images",
         "after Xie et al. 2020, arXiv:1911.04252",
     ),
     Component(

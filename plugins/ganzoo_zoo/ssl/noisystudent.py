@@ -1,4 +1,4 @@
-"""A second classifier learns the first one's sure guesses on changed images. Xie et al. 2020, arXiv:1911.04252."""
+"""A second classifier learns what it and the first say, on changed images. Xie et al. 2020, arXiv:1911.04252."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class NoisyStudent(SemiSupervised):
     L_student = mean CE(student(strong view), q), where q is what both averaged networks say of the weak view: the
     normalised product of the student's probabilities and the teacher's, these to the power `teacher`. Where the teacher
     is unsure, the student comes to decide. Guesses are soft, and made anew in every step, not once a generation as in
-    the paper. A class is answered by the same product with `answer` for the power; before the student begins, that is
-    the teacher's word alone, whatever the power above 0.
+    the paper. The answer is such a product too, with the power `answer`; before the student begins, it is the teacher's
+    class, for the student says nothing.
 
     A fully connected teacher and a convolutional student are of different kinds on purpose: they do not err alike. A
     teacher whose rate is 0 by then (`optimizer.until`) costs the student's steps nothing but its guesses.
@@ -37,7 +37,7 @@ class NoisyStudent(SemiSupervised):
         options: that strategy's options.
         start: part of the run after which the student learns; before, there is only a teacher.
         teacher: weight of the teacher's log-probabilities beside the student's, in what the student learns.
-        answer: the same in what is answered: small for a student that has learnt long enough to know better.
+        answer: the same in what is answered; above 0. Small for a student that has learnt long enough to know better.
         width: channels of the student's first block.
         dropout: probability of dropping a value between the student's blocks.
     """
@@ -53,6 +53,8 @@ class NoisyStudent(SemiSupervised):
     def __post_init__(self) -> None:
         if not 0 <= self.start < 1:
             raise ValueError(f"a student that begins to learn at {self.start} of the run has no time for it")
+        if self.answer <= 0:
+            raise ValueError(f"a teacher's weight of {self.answer} leaves no answer before its student begins; try 0.1")
         self.first: Strategy = create("ssl", self.of, **{"gan": self.gan, **self.options})
         views = tuple(dict.fromkeys([*self.first.views, "weak", "strong"]))
         vars(self).update(views=views, needs_conditional=self.first.needs_conditional)  # what others say for a class
