@@ -33,7 +33,7 @@ from ganzoo_zoo.penalties.classifier import (
 from ganzoo_zoo.ssl import aae, noisystudent, s3gan
 from ganzoo_zoo.ssl.aae import AdversarialAutoencoder
 from ganzoo_zoo.ssl.autoencoder import Autoencoder
-from ganzoo_zoo.ssl.fixmatch import FixMatch
+from ganzoo_zoo.ssl.fixmatch import FixMatch, aligned
 from ganzoo_zoo.ssl.kplus1 import KPlusOne, feature_matching
 from ganzoo_zoo.ssl.margingan import MarginGAN, inverted_cross_entropy
 from ganzoo_zoo.ssl.mdgan import ModeRegularized
@@ -774,6 +774,25 @@ def test_pseudolabel(progress: float, alpha: float, some: bool) -> None:
     assert_agree(terms, kplus1_discriminator(s, strategy) | {"guess": alpha * guess}, networks)
     s, terms = move(strategy, "generator", networks, progress=progress)
     assert_agree(terms, kplus1_generator(s, strategy), networks)
+
+
+def test_aligned_guesses_of_a_batch_favour_what_is_seldom_guessed() -> None:
+    strategy = FixMatch(gan=False, align=True, threshold=0.0)
+    networks = build(strategy)
+    s, terms = move(strategy, "discriminator", networks)
+    q = probabilities(logits(networks["discriminator"], s.batch.view("weak"))).detach()
+    fair = q / q.mean(0)
+    fair = fair / fair.sum(1, keepdim=True)
+    assert fair.argmax(1).tolist() != q.argmax(1).tolist()  # so that it matters
+    strong = probabilities(logits(networks["discriminator"], s.batch.view("strong")))
+    guess = -torch.stack([strong[i, c].log() for i, c in enumerate(fair.argmax(1).tolist())]).mean()
+    assert_agree(terms, {"guess": guess, "label": naive_label(s)}, networks)
+
+
+def test_a_class_that_is_never_guessed_stays_finite_when_aligned() -> None:
+    never = aligned(torch.tensor([[200.0, -200.0], [300.0, -300.0]]))
+    assert never.isfinite().all()
+    assert never.argmax(1).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("gan", [True, False])
