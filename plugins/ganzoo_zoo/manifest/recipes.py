@@ -137,6 +137,12 @@ PRESETS = [
         "after Sohn et al. 2020, arXiv:2001.07685, and Xie et al. 2020, arXiv:1911.04252",
     ),
     Component(
+        "best-mnist-20",
+        "ganzoo_zoo.presets.semi_supervised:BEST_MNIST_20",
+        "best-mnist-100 with two labels a digit, where all digits are guessed equally often",
+        "after Sohn et al. 2020, arXiv:2001.07685, and Berthelot et al. 2020, arXiv:1911.09785",
+    ),
+    Component(
         "fast-mnist-100",
         "ganzoo_zoo.presets.semi_supervised:FAST_MNIST_100",
         "best-mnist-100 in half the steps, minutes on a laptop",

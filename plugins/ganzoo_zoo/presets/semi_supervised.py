@@ -73,4 +73,9 @@ BEST_MNIST_100: dict[str, Any] = IMPROVED_GAN_MNIST | {
     "ema": 0.999,
 }
 
+BEST_MNIST_20: dict[str, Any] = BEST_MNIST_100 | {
+    "ssl": BEST_MNIST_100["ssl"] | {"options": {"adversarial_weight": 0.0, "align": True}},
+    "data": BEST_MNIST_100["data"] | {"labels": 20},
+}
+
 FAST_MNIST_100: dict[str, Any] = BEST_MNIST_100 | {"steps": 10_000}
