@@ -1,4 +1,4 @@
-"""Published semi-supervised recipes, and two of our own, as data. A paper's epochs are steps at its batch size."""
+"""Published semi-supervised recipes, and some of our own, as data. A paper's epochs are steps at its batch size."""
 
 from typing import Any
 

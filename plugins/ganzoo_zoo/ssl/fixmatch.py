@@ -64,6 +64,6 @@ def aligned(guesses: Tensor) -> Tensor:
 
     A class has at least a hundredth of its share in the mean: one image alone does not stand for it.
     """
-    q = guesses.float().log_softmax(1)
-    share = q.exp().mean(0).clamp_min(0.01 / q.shape[1])
-    return q - share.log()
+    log_q = guesses.float().log_softmax(1)
+    share = log_q.exp().mean(0).clamp_min(0.01 / log_q.shape[1])
+    return log_q - share.log()
