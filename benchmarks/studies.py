@@ -3,8 +3,8 @@
     python -m benchmarks.studies NAME --data FOLDER [--seeds A-B] [--runs FOLDER] [--workers N]
 
 FOLDER holds MNIST in the Hub's parquet layout. The same command goes on where it was stopped; with more seeds it
-extends the study. Writes benchmarks/results/studies/NAME.json, and the curve of one with several numbers of labels to
-docs/assets/NAME.svg.
+extends the study, whose file then names every commit that took part. Writes benchmarks/results/studies/NAME.json, and
+the curve of one with several numbers of labels to docs/assets/NAME.svg.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ EVERY = (
 STUDIES = {
     "mnist-100": f"--ssl {EVERY} --labels 100 --seeds 0-2 {BUDGET}",
     "mnist-labels": (
-        "--ssl supervised,kplus1,autoencoder,pseudolabel,fixmatch:ssl.gan=off,fixmatch:ssl.threshold=0.7 "
+        "--ssl supervised,kplus1,autoencoder,pseudolabel,fixmatch:ssl.gan=off,fixmatch:ssl.threshold=0.7,"
+        "noisy-student:ssl.of=fixmatch:ssl.options.threshold=0.7 "
         f"--labels 20,50,100,1000 --seeds 0-2 {BUDGET}"
     ),
 }
@@ -59,13 +60,16 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
-    out, here = chosen.runs / chosen.name, where()  # before: the tree may change while it trains
+    out, path, here = chosen.runs / chosen.name, FOLDER / f"{chosen.name}.json", where()  # now: the tree may change
+    if (out / "results.json").exists() and path.exists():  # its cells stay, and with them where they were made
+        made = json.loads(path.read_text(encoding="utf-8"))["commit"].split(", ")
+        here["commit"] = ", ".join(dict.fromkeys([*made, here["commit"]]))
     words = [*command(chosen.name, chosen.data, chosen.seeds), "--out", str(out), "--workers", str(chosen.workers)]
     done = subprocess.run([sys.executable, "-m", "ganzoo", *words[1:]], check=False)
     found = json.loads((out / "results.json").read_text(encoding="utf-8"))
     shown = shlex.join(command(chosen.name, seeds=chosen.seeds)) + f" --out studies/{chosen.name}"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    write_file(FOLDER / f"{chosen.name}.json", to_json({"result": {"command": shown, **found}, **here}))
+    write_file(path, to_json({"result": {"command": shown, **found}, **here}))
     if len({row["labels"] for row in found["table"]}) > 1:  # else there is no curve to be seen
         shutil.copy(out / "curve.svg", ASSETS / f"{chosen.name}.svg")
     sys.exit(done.returncode)
