@@ -21,7 +21,8 @@ import ganzoo
 from benchmarks.record import RESULTS, where
 from ganzoo import Config, configure
 from ganzoo.config import differences
-from ganzoo.recipes import preset_values
+from ganzoo.errors import GanzooError
+from ganzoo.recipes import parse_setting, preset_values
 from ganzoo.registry import installed
 from ganzoo.run import Run
 from ganzoo.storage import to_json, write_file
@@ -34,9 +35,7 @@ def settings(chosen: argparse.Namespace, seed: int) -> Config:
     data = preset_values(chosen.preset, installed()).get("data", {}) | {"source": chosen.data}
     data |= {"split_seed": seed} | ({"labels": chosen.labels} if chosen.labels else {})
     values: dict[str, Any] = {f"data.{key}": value for key, value in data.items()} | {"seed": seed}
-    for text in chosen.set:
-        key, _, value = text.partition("=")
-        values[key] = json.loads(value)
+    values |= dict(map(parse_setting, chosen.set))
     if chosen.steps:
         values["steps"] = chosen.steps
     return configure(preset=chosen.preset, values=values)
@@ -94,7 +93,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=span, default="0-2")
     parser.add_argument("--labels", type=int)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--name", help="what the results are called; default: the preset, labels and steps")
     parser.add_argument("--runs", type=Path, default=Path("runs/ssl_mnist"))
     chosen = parser.parse_args()
@@ -118,4 +117,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GanzooError as error:
+        raise SystemExit(f"error: {error}") from error

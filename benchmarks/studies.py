@@ -66,6 +66,8 @@ def main() -> None:
         here["commit"] = ", ".join(dict.fromkeys([*made, here["commit"]]))
     words = [*command(chosen.name, chosen.data, chosen.seeds), "--out", str(out), "--workers", str(chosen.workers)]
     done = subprocess.run([sys.executable, "-m", "ganzoo", *words[1:]], check=False)
+    if not (out / "results.json").exists():
+        sys.exit(done.returncode)
     found = json.loads((out / "results.json").read_text(encoding="utf-8"))
     shown = shlex.join(command(chosen.name, seeds=chosen.seeds)) + f" --out studies/{chosen.name}"
     FOLDER.mkdir(parents=True, exist_ok=True)

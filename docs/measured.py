@@ -11,7 +11,7 @@ from typing import Any
 from tables import code, table
 
 from ganzoo import configure
-from ganzoo.config import Config, differences
+from ganzoo.config import Config
 from ganzoo.registry import installed
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
@@ -72,18 +72,51 @@ def reproductions() -> str:
     return "\n".join([table(head, rows), "", *(f"- {line}" for line in stamps)])
 
 
-def runs() -> list[dict[str, Any]]:
-    """Return what is kept of the runs of presets on MNIST."""
-    return [read(path) for path in sorted((RESULTS / "ssl_mnist").glob("*.json"))]
+def variations() -> str:
+    """Return a table of the runs of presets with something changed, beside those of the presets as they are now."""
+    as_is = {(r["preset"], r["labels"], r["split_seed"]): r["error"] for k in runs() if as_now(r := k["result"])}
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for kept in runs(own_name=True):
+        r = kept["result"]
+        groups.setdefault((r["preset"], r["labels"], kept["machine"]["cores"], *changes(r)), []).append(kept)
+    if not groups:
+        return "None was run yet."
+    rows, stamps = [], {}
+    for (preset, labels, cores, *changed), group in sorted(groups.items()):
+        results = sorted((k["result"] for k in group), key=lambda r: r["seed"])
+        errors = {r["split_seed"]: r["error"] for r in results}
+        better = difference(errors, {split: as_is.get((preset, labels, split)) for split in errors})
+        values = ", ".join(f"{percent(error)} ({split})" for split, error in errors.items())
+        minutes = statistics.fmean(r["seconds"] for r in results) / 60
+        name = ", ".join(map(code, [preset, *changed]))
+        rows.append(
+            [name, str(labels), f"**{spread([*errors.values()])}**", values, better, str(cores), f"{minutes:.0f}"]
+        )
+        stamps |= {f"{name}: {stamp(k)}": None for k in group}
+    head = ["preset, and what was changed", "labels", "error % (mean ± std)", "every value (its split)"]
+    head += ["unchanged, it is better by", "cores", "minutes a run"]
+    return "\n".join([table(head, rows), "", *(f"- {line}" for line in stamps)])
+
+
+def runs(own_name: bool = False) -> list[dict[str, Any]]:
+    """Return what is kept of the runs of presets on MNIST; own_name: of those with something changed and a --name."""
+    every = {path.stem: read(path) for path in sorted((RESULTS / "ssl_mnist").glob("*.json"))}
+    usual = "{preset}-{labels}-{steps}-{seed}"
+    return [k for stem, k in every.items() if own_name == (stem != usual.format(**k["result"]))]
 
 
 def as_now(result: dict[str, Any]) -> bool:
-    """Whether a run had its preset's recipe as it is now; seed, labels and how often it was looked at do not count."""
-    if result["preset"] not in {r.component.name for r in installed().list("preset")}:
-        return False
-    rows = differences(Config.parse(result["config"]).to_dict(), configure(preset=result["preset"]).to_dict())
-    keys = {row.split(":")[0] for row in rows}
-    return all(key in ("seed", "data.split_seed", "data.labels") or key.endswith("_every") for key in keys)
+    """Whether a run had its preset's recipe as it is now."""
+    return result["preset"] in {r.component.name for r in installed().list("preset")} and not changes(result)
+
+
+def changes(result: dict[str, Any]) -> list[str]:
+    """Return the settings of a run that its preset does not have now, but for seed, labels and how often it looked."""
+    now = dict(flat(configure(preset=result["preset"]).to_dict()))
+    then = dict(flat(Config.parse(result["config"]).to_dict()))
+    keys = [key for key in dict.fromkeys([*then, *now]) if then.get(key) != now.get(key)]
+    about = ("seed", "data.split_seed", "data.labels")
+    return [f"{k}={json.dumps(then.get(k))}" for k in keys if k not in about and not k.endswith("_every")]
 
 
 def published() -> str:
@@ -183,9 +216,9 @@ def gains(*names: str) -> str:
     return table(["strategy", "better than `supervised` by", "of that, the GAN's part"], rows)
 
 
-def difference(worse: dict[Any, float], better: dict[Any, float]) -> str:
+def difference(worse: Mapping[Any, float], better: Mapping[Any, float | None]) -> str:
     """Return the mean difference of errors, seed by seed, and its spread."""
-    both = [worse[key] - better[key] for key in better if key in worse]
+    both = [worse[key] - value for key, value in better.items() if value is not None and key in worse]
     return spread(both, sign="+") if both else ""
 
 
@@ -285,6 +318,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 PIECES: dict[str, Callable[..., str]] = {
     "measured": measured,
     "reproductions": reproductions,
+    "variations": variations,
     "published": published,
     "studies": studies,
     "loading": loading,
