@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from ganzoo.storage import to_json, write_file
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -41,6 +43,16 @@ def where() -> dict[str, Any]:
         "commit": _git("rev-parse", "--short", "HEAD")
         + ("+" if _git("status", "--porcelain", "--", "../ganzoo", "../plugins") else ""),
     }
+
+
+def since(path: Path) -> dict[str, Any]:
+    """Return `where()` for work that may go on later, with every commit till now, which `path` keeps."""
+    here = where()
+    made = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    made = list(dict.fromkeys([*made, here["commit"]]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, to_json(made))
+    return {**here, "commit": ", ".join(made)}
 
 
 def _git(*words: str) -> str:

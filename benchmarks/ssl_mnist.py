@@ -13,12 +13,11 @@ import argparse
 import hashlib
 import json
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 import ganzoo
-from benchmarks.record import RESULTS, where
+from benchmarks.record import RESULTS, since
 from ganzoo import Config, configure
 from ganzoo.config import differences
 from ganzoo.errors import GanzooError
@@ -41,39 +40,40 @@ def settings(chosen: argparse.Namespace, seed: int) -> Config:
     return configure(preset=chosen.preset, values=values)
 
 
-def measure(name: str, preset: str, config: Config, runs: Path, data: str) -> dict[str, Any]:
-    """Train, or go on, and return what is kept of the run."""
-    clock, began = runs / f"{name}.seconds", time.monotonic()
-    before = float(clock.read_text()) if clock.is_file() else 0.0
-    try:
-        gan = ganzoo.train(
-            config, runs / name, report=lambda p: print(f"{name} {p.step}/{p.steps} {p.error}", flush=True)
-        )
-    finally:
-        runs.mkdir(parents=True, exist_ok=True)
-        clock.write_text(str(before + time.monotonic() - began))
-    rows = [r for r in Run(runs / name).metrics() if "error" in r]
-    recipe = config.to_json().replace(data, "mnist")
-    return {
-        "preset": preset,
+def recipe(config: Config) -> Config:
+    """Return a configuration as it is kept: with the data set's name, wherever it lay."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": "mnist"})})
+
+
+def measure(name: str, chosen: argparse.Namespace, config: Config) -> dict[str, Any]:
+    """Train, or go on, and return what is kept of the run, and where it was made."""
+    here = since(chosen.runs / f"{name}.commits.json")  # before: the tree may change while it trains
+    gan = ganzoo.train(
+        config, chosen.runs / name, report=lambda p: print(f"{name} {p.step}/{p.steps} {p.error}", flush=True)
+    )
+    rows = [r for r in Run(chosen.runs / name).metrics() if "error" in r]
+    kept = recipe(config).to_json()
+    result = {
+        "preset": chosen.preset,
+        "changed": [text for text in chosen.set if not text.partition("=")[0].endswith("_every")],
         "seed": config.seed,
         "split_seed": config.data.split_seed,
         "labels": config.data.labels,
         "split": gan.facts["split"],
-        "config": json.loads(recipe),
-        "config_hash": hashlib.sha256(recipe.encode()).hexdigest(),
+        "config": json.loads(kept),
+        "config_hash": hashlib.sha256(kept.encode()).hexdigest(),
         "steps": config.steps,
         "error": rows[-1]["error"],
         "error_raw": rows[-1]["error_raw"],
         "curve": [[r["step"], r["error"], r["error_raw"]] for r in rows],
-        "seconds": round(float(clock.read_text()), 1),
+        "seconds": gan.facts["seconds"],
     }
+    return {"result": result, **here}
 
 
-def other(kept: dict[str, Any], config: Config, data: str) -> list[str]:
+def other(kept: dict[str, Any], config: Config) -> list[str]:
     """Return how a kept run's configuration differs from one, but for how often it was looked at."""
-    new = json.loads(config.to_json().replace(data, "mnist"))
-    rows = differences(Config.parse(kept).to_dict(), new)
+    rows = differences(Config.parse(kept).to_dict(), recipe(config).to_dict())
     return [row for row in rows if not row.split(":")[0].endswith("_every")]
 
 
@@ -103,13 +103,11 @@ def main() -> None:
         name = f"{chosen.name or f'{chosen.preset}-{config.data.labels}-{config.steps}'}-{seed}"
         path = FOLDER / f"{name}.json"
         if path.is_file():
-            if rows := other(json.loads(path.read_text())["result"]["config"], config, chosen.data):
+            if rows := other(json.loads(path.read_text())["result"]["config"], config):
                 parser.error(f"{path.name} is of another recipe ({'; '.join(rows)}); give this one a --name")
         else:
             FOLDER.mkdir(parents=True, exist_ok=True)
-            here = where()  # before: the tree may change while it trains
-            result = measure(name, chosen.preset, config, chosen.runs, chosen.data)
-            write_file(path, to_json({"result": result, **here}))
+            write_file(path, to_json(measure(name, chosen, config)))
         errors.append(json.loads(path.read_text())["result"]["error"])
         spread = f" ± {100 * statistics.stdev(errors):.3f}" if len(errors) > 1 else ""
         values = ", ".join(f"{100 * e:.2f}" for e in errors)

@@ -3,8 +3,8 @@
     python -m benchmarks.studies NAME --data FOLDER [--seeds A-B] [--runs FOLDER] [--workers N]
 
 FOLDER holds MNIST in the Hub's parquet layout. The same command goes on where it was stopped; with more seeds it
-extends the study, whose file then names every commit that took part. Writes benchmarks/results/studies/NAME.json, and
-the curve of one with several numbers of labels to docs/assets/NAME.svg.
+extends the study, whose file then names every commit that it was run with. Writes benchmarks/results/studies/NAME.json,
+and the curve of one with several numbers of labels to docs/assets/NAME.svg.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import argparse
 import json
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
-from benchmarks.record import RESULTS, where
+import ganzoo.cli
+from benchmarks.record import RESULTS, since
 from ganzoo.storage import to_json, write_file
 
 FOLDER = RESULTS / "studies"
@@ -51,6 +51,17 @@ def command(name: str, data: str = "mnist", seeds: str | None = None) -> list[st
     return [*words, "--data", data]
 
 
+def keep(name: str, out: Path, here: dict[str, Any]) -> None:
+    """Write what a study folder has, and the command that makes all of it."""
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    seeds = sorted({cell["seed"] for cell in found["cells"]})
+    shown = shlex.join(command(name, seeds=f"{seeds[0]}-{seeds[-1]}")) + f" --out studies/{name}"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    write_file(FOLDER / f"{name}.json", to_json({"result": {"command": shown, **found}, **here}))
+    if len({row["labels"] for row in found["table"]}) > 1:  # else there is no curve to be seen
+        shutil.copy(out / "curve.svg", ASSETS / f"{name}.svg")
+
+
 def main() -> None:
     """Run, keep and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -60,21 +71,14 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
-    out, path, here = chosen.runs / chosen.name, FOLDER / f"{chosen.name}.json", where()  # now: the tree may change
-    if (out / "results.json").exists() and path.exists():  # its cells stay, and with them where they were made
-        made = json.loads(path.read_text(encoding="utf-8"))["commit"].split(", ")
-        here["commit"] = ", ".join(dict.fromkeys([*made, here["commit"]]))
+    out, here = chosen.runs / chosen.name, since(chosen.runs / f"{chosen.name}.commits.json")
     words = [*command(chosen.name, chosen.data, chosen.seeds), "--out", str(out), "--workers", str(chosen.workers)]
-    done = subprocess.run([sys.executable, "-m", "ganzoo", *words[1:]], check=False)
-    if not (out / "results.json").exists():
-        sys.exit(done.returncode)
-    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    shown = shlex.join(command(chosen.name, seeds=chosen.seeds)) + f" --out studies/{chosen.name}"
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    write_file(path, to_json({"result": {"command": shown, **found}, **here}))
-    if len({row["labels"] for row in found["table"]}) > 1:  # else there is no curve to be seen
-        shutil.copy(out / "curve.svg", ASSETS / f"{chosen.name}.svg")
-    sys.exit(done.returncode)
+    try:
+        ganzoo.cli.main(words[1:], prog_name="ganzoo")
+    except SystemExit as end:
+        if not end.code:
+            keep(chosen.name, out, here)
+        raise
 
 
 if __name__ == "__main__":

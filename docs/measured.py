@@ -13,6 +13,7 @@ from tables import code, table
 from ganzoo import configure
 from ganzoo.config import Config
 from ganzoo.registry import installed
+from ganzoo.study import short
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 OFF = "ssl.gan=off"
@@ -37,72 +38,65 @@ def measurement(name: str, kept: dict[str, Any]) -> str:
 
 def reproductions() -> str:
     """Return a table of the runs of presets on MNIST: what came of them, every value with its split."""
+    return runs_table(lambda r: "" if as_now(r) else ", an earlier recipe", lambda r: not r.get("changed"))
+
+
+def variations() -> str:
+    """Return a table of the runs of presets with something changed on purpose."""
+    return runs_table(lambda r: "".join(f", {code(c)}" for c in r["changed"]), lambda r: bool(r.get("changed")))
+
+
+def runs_table(more: Callable[[dict[str, Any]], str], shown: Callable[[dict[str, Any]], bool]) -> str:
+    """Return a table of runs; `more` is said of each beside its preset."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for kept in runs():
-        r = kept["result"]
-        groups.setdefault((r["preset"], not as_now(r), -r["labels"], r["steps"]), []).append(kept)
+        if shown(r := kept["result"]):
+            key = (r["preset"], more(r), -r["labels"], r["steps"], kept["machine"]["cores"])
+            groups.setdefault(key, []).append(kept)
     if not groups:
         return "None was run to its end yet."
     rows, stamps = [], {}
-    for (preset, earlier, labels, steps), group in sorted(groups.items()):
+    for (preset, said, labels, steps, cores), group in sorted(groups.items()):
         results = sorted((k["result"] for k in group), key=lambda r: r["seed"])
         errors = [r["error"] for r in results]
         raw = statistics.fmean(r["error_raw"] for r in results)
         minutes = statistics.fmean(r["seconds"] for r in results) / 60
-        name = code(preset) + ", an earlier recipe" * earlier
+        name = code(preset) + said
         rows.append(
             [
                 name, str(-labels), str(len(errors)), f"**{spread(errors)}**", percent(statistics.median(errors)),
                 ", ".join(f"{percent(r['error'])} ({r['split_seed']})" for r in results), percent(raw), str(steps),
-                f"{minutes:.0f}",
+                str(cores), f"{minutes:.0f}",
             ]
         )  # fmt: skip
         stamps |= {f"{name}, {-labels} labels, {steps} steps: {stamp(k)}": None for k in group}
-    head = [
-        "preset",
-        "labels",
-        "runs",
-        "error % (mean ± std)",
-        "median",
-        "every value (its split)",
-        "raw weights",
-        "steps",
-        "minutes a run",
-    ]
-    return "\n".join([table(head, rows), "", *(f"- {line}" for line in stamps)])
+    head = ["preset", "labels", "runs", "error % (mean ± std)", "median", "every value (its split)", "raw weights"]
+    return "\n".join([table([*head, "steps", "cores", "minutes a run"], rows), "", *(f"- {line}" for line in stamps)])
 
 
-def variations() -> str:
-    """Return a table of the runs of presets with something changed, beside those of the presets as they are now."""
-    as_is = {(r["preset"], r["labels"], r["split_seed"]): r["error"] for k in runs() if as_now(r := k["result"])}
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for kept in runs(own_name=True):
-        r = kept["result"]
-        groups.setdefault((r["preset"], r["labels"], kept["machine"]["cores"], *changes(r)), []).append(kept)
-    if not groups:
-        return "None was run yet."
-    rows, stamps = [], {}
-    for (preset, labels, cores, *changed), group in sorted(groups.items()):
-        results = sorted((k["result"] for k in group), key=lambda r: r["seed"])
-        errors = {r["split_seed"]: r["error"] for r in results}
-        better = difference(errors, {split: as_is.get((preset, labels, split)) for split in errors})
-        values = ", ".join(f"{percent(error)} ({split})" for split, error in errors.items())
-        minutes = statistics.fmean(r["seconds"] for r in results) / 60
-        name = ", ".join(map(code, [preset, *changed]))
-        rows.append(
-            [name, str(labels), f"**{spread([*errors.values()])}**", values, better, str(cores), f"{minutes:.0f}"]
-        )
-        stamps |= {f"{name}: {stamp(k)}": None for k in group}
-    head = ["preset, and what was changed", "labels", "error % (mean ± std)", "every value (its split)"]
-    head += ["unchanged, it is better by", "cores", "minutes a run"]
-    return "\n".join([table(head, rows), "", *(f"- {line}" for line in stamps)])
+def preset_gains() -> str:
+    """Return how much better presets as they are now are than with something changed, split by split."""
+    as_is = {(r["preset"], r["labels"], r["split_seed"]): r["error"] for r in plain() if as_now(r)}
+    errors: dict[tuple[Any, ...], dict[int, float]] = {}
+    for kept in runs():
+        if changed := (r := kept["result"]).get("changed"):
+            errors.setdefault((r["preset"], r["labels"], *changed), {})[r["split_seed"]] = r["error"]
+    rows = []
+    for (preset, labels, *changed), found in sorted(errors.items()):
+        better = {split: as_is[preset, labels, split] for split in found if (preset, labels, split) in as_is}
+        values = [difference(found, better), str(len(better))]
+        rows.append([code(preset), str(labels), ", ".join(map(code, changed)), *values])
+    return table(["preset", "labels", "than with", "better by", "splits"], rows) if rows else "None was run yet."
 
 
-def runs(own_name: bool = False) -> list[dict[str, Any]]:
-    """Return what is kept of the runs of presets on MNIST; own_name: of those with something changed and a --name."""
-    every = {path.stem: read(path) for path in sorted((RESULTS / "ssl_mnist").glob("*.json"))}
-    usual = "{preset}-{labels}-{steps}-{seed}"
-    return [k for stem, k in every.items() if own_name == (stem != usual.format(**k["result"]))]
+def runs() -> list[dict[str, Any]]:
+    """Return what is kept of the runs of presets on MNIST."""
+    return [read(path) for path in sorted((RESULTS / "ssl_mnist").glob("*.json"))]
+
+
+def plain() -> list[dict[str, Any]]:
+    """Return what came of the runs of presets in which nothing was changed on purpose."""
+    return [k["result"] for k in runs() if not k["result"].get("changed")]
 
 
 def as_now(result: dict[str, Any]) -> bool:
@@ -137,9 +131,8 @@ def few_labels(values: Mapping[str, Any]) -> bool:
 def ran(preset: str) -> list[str]:
     """Return what a preset as it is now came to with its own number of labels, or that it was not run."""
     wanted = (preset, installed().get("preset", preset).component.load()["data"]["labels"])
-    results = [k["result"] for k in runs()]
-    errors = [r["error"] for r in results if (r["preset"], r["labels"]) == wanted and as_now(r)]
-    return [f"{spread(errors)}, {len(errors)} runs" if errors else "not yet run"]
+    errors = {r["split_seed"]: r["error"] for r in plain() if (r["preset"], r["labels"]) == wanted and as_now(r)}
+    return [f"{spread([*errors.values()])}, {len(errors)} runs" if errors else "not yet run"]
 
 
 def zoo() -> str:
@@ -184,10 +177,7 @@ def study(name: str) -> str:
     cells = {(t["strategy"], t["labels"]): t for t in result["table"]}
     labels = list(dict.fromkeys(t["labels"] for t in result["table"]))
     strategies = list(dict.fromkeys(t["strategy"] for t in result["table"]))
-    rows = [
-        [code(s), *(f"{spread(c['errors'])} ({c['runs']})" if (c := cells.get((s, n))) else "" for n in labels)]
-        for s in strategies
-    ]
+    rows = [[code(s), *(short(c) if (c := cells.get((s, n))) else "" for n in labels)] for s in strategies]
     values = [[code(t["strategy"]), str(t["labels"]), ", ".join(map(percent, t["errors"]))] for t in result["table"]]
     return "\n\n".join(
         [
@@ -216,9 +206,9 @@ def gains(*names: str) -> str:
     return table(["strategy", "better than `supervised` by", "of that, the GAN's part"], rows)
 
 
-def difference(worse: Mapping[Any, float], better: Mapping[Any, float | None]) -> str:
+def difference(worse: dict[Any, float], better: dict[Any, float]) -> str:
     """Return the mean difference of errors, seed by seed, and its spread."""
-    both = [worse[key] - value for key, value in better.items() if value is not None and key in worse]
+    both = [worse[key] - better[key] for key in better if key in worse]
     return spread(both, sign="+") if both else ""
 
 
@@ -319,6 +309,7 @@ PIECES: dict[str, Callable[..., str]] = {
     "measured": measured,
     "reproductions": reproductions,
     "variations": variations,
+    "preset_gains": preset_gains,
     "published": published,
     "studies": studies,
     "loading": loading,
