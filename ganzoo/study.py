@@ -19,7 +19,8 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -109,11 +110,12 @@ def study(
         raise BadConfig("a study needs at least one strategy, one number of labels and one seed")
     rehearse(folder, cells)
     every = _keep_plan(folder, cells)
-    found = {cell.name: outcome for cell in every if (outcome := finished(folder / CELLS / cell.name, cell.config))}
     asked = {cell.name: cell for cell in cells}
+    found = {n: outcome for n, outcome in failures(folder, every).items() if n not in asked}  # those are tried again
+    found |= {cell.name: outcome for cell in every if (outcome := finished(folder / CELLS / cell.name, cell.config))}
     jobs = {n: (cell.config.to_json(), str(folder / CELLS / n)) for n, cell in asked.items() if n not in found}
     left = len(jobs)
-    for name in asked.keys() & found.keys():
+    for name in (n for n in asked if n in found):
         report(asked[name], found[name], left)
     shown = [cell for cell in every if cell.name in asked or cell.name in found]
     write_results(folder, shown, found)
@@ -135,6 +137,15 @@ def rehearse(folder: Path, cells: Sequence[Cell]) -> None:
             assemble(cell.config)
         except GanzooError as error:
             raise type(error)(f"strategy {strategy}: {error}") from error
+
+
+def failures(folder: Path, cells: Iterable[Cell]) -> dict[str, Outcome]:
+    """Return the outcomes of the cells that failed when the study was last run."""
+    path = folder / RESULTS
+    rows = read_json(path)["cells"] if path.is_file() else []
+    failed = {(r["strategy"], r["labels"], r["seed"]): r["failed"] for r in rows if r["failed"]}
+    outcomes = {cell.name: failed.get((cell.strategy, cell.labels, cell.seed)) for cell in cells}
+    return {name: Outcome(failed=said) for name, said in outcomes.items() if said}
 
 
 def finished(folder: Path, config: Config) -> Outcome | None:
@@ -173,24 +184,36 @@ def here(jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
 
 
 def processes(number: int) -> Engine:
-    """Return an engine of so many processes of this machine, which share its cores."""
+    """Return an engine of so many processes of this machine, which share its cores.
+
+    A process that dies is replaced, and fails its own cell alone.
+    """
 
     def run(jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
         threads = max(1, (os.cpu_count() or 1) // number)
         waiting = iter(jobs.items())
-        with ProcessPoolExecutor(number, get_context("spawn"), _begin, (threads, os.getpid())) as pool:
-            running: dict[Future[Outcome], str] = {}
+        with ExitStack() as stack:
+
+            def process() -> ProcessPoolExecutor:
+                return stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), _begin, (threads, os.getpid())))
+
+            free = [process() for _ in range(min(number, len(jobs)))]
+            running: dict[Future[Outcome], tuple[str, ProcessPoolExecutor]] = {}
             while True:
-                # No more at once than there are workers: what lies in the pool's queue would begin after an interrupt.
-                for name, job in itertools.islice(waiting, number - len(running)):
-                    running[pool.submit(run_cell, *job)] = name
+                # A process has one cell at a time: what lies in its queue would begin after an interrupt.
+                for name, job in itertools.islice(waiting, len(free)):
+                    idle = free.pop()
+                    running[idle.submit(run_cell, *job)] = name, idle
                 if not running:
                     return
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    fault = done.exception()
+                    (name, used), fault = running.pop(done), done.exception()
                     if isinstance(fault, Interrupted | KeyboardInterrupt):
                         raise fault
-                    yield running.pop(done), Outcome(failed=describe(fault)) if fault else done.result()
+                    died = isinstance(fault, BrokenExecutor)
+                    free.append(process() if died else used)
+                    said = "its process died, perhaps for want of memory" if died else fault and describe(fault)
+                    yield name, Outcome(failed=said) if said else done.result()
 
     return run
 
@@ -214,21 +237,24 @@ def _begin(threads: int, parent: int) -> None:
 def ray(address: str) -> Engine:
     """Return an engine of a Ray cluster: `auto`, an address, or `local` for one on this machine.
 
-    Every node needs the study folder under the same path. Raises MissingExtra when ray is not installed.
+    Every node needs the current folder under the same path. Raises MissingExtra when ray is not installed, and
+    BadConfig when no cluster answers.
     """
     try:
         import ray as cluster
     except ImportError as error:
         raise MissingExtra("a Ray cluster needs ray: pip install 'torch-ganzoo[ray]'") from error
+    own: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
+    try:
+        cluster.init(address=address, ignore_reinit_error=True, log_to_driver=False, **own)
+    except (ConnectionError, ValueError) as error:
+        said = f"no Ray cluster answers at '{address}'; try --ray local, or start one: ray start --head"
+        raise BadConfig(said) from error
 
     def run(jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
-        own: dict[str, Any] = (
-            {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
-        )
-        cluster.init(address=address, ignore_reinit_error=True, log_to_driver=False, **own)
         gpus = 1 if cluster.cluster_resources().get("GPU") else 0  # type: ignore[no-untyped-call]
-        cell = cluster.remote(run_cell).options(num_gpus=gpus)
-        running = {cell.remote(config, str(Path(folder).resolve())): name for name, (config, folder) in jobs.items()}
+        cell = cluster.remote(_run_cell_at).options(num_gpus=gpus)
+        running = {cell.remote(str(Path.cwd()), *job): name for name, job in jobs.items()}
         while running:
             (done,), _ = cluster.wait([*running], num_returns=1)
             name = running.pop(done)
@@ -240,18 +266,23 @@ def ray(address: str) -> Engine:
     return run
 
 
+def _run_cell_at(place: str, config: str, folder: str) -> Outcome:
+    os.chdir(place)  # where the paths of the configuration begin
+    return run_cell(config, folder)
+
+
 # --- what is written --------------------------------------------------------------------------------------------------
 
 
 def _keep_plan(folder: Path, cells: Iterable[Cell]) -> list[Cell]:
     """Add cells to the plan of a folder, and return all that it has."""
     path = folder / PLAN
-    if not path.is_file() and folder.exists() and any(folder.iterdir()):
+    if not path.is_file() and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CannotWrite(f"{folder} exists and is not a study folder; choose another with --out")
     kept = read_json(path) if path.is_file() else {}
     try:
         every = {n: Cell(**{**facts, "config": Config.parse(facts["config"])}) for n, facts in kept.items()}
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError, BadConfig) as error:
         raise CorruptFile(f"{path} is not the plan of a study; choose another folder with --out") from error
     for cell in cells:
         if (old := every.get(cell.name)) and (rows := differences(old.config.to_dict(), cell.config.to_dict())):

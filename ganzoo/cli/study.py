@@ -52,6 +52,8 @@ def command(
     """
     from ganzoo import study
 
+    if ray and workers > 1:
+        raise BadConfig("--workers is about this machine, and a Ray cluster has its own workers: leave one of them out")
     values = values_of(flags, penalty, settings)
     cells = study.plan(
         _list(ssl), [_number(n) for n in _list(labels)], _seeds(seeds), values, preset=preset, file=file,
@@ -63,7 +65,7 @@ def command(
         found = study.study(cells, out, engine, report=(lambda *_: None) if as_json else _show)
     except (Interrupted, KeyboardInterrupt) as stop:
         raise Interrupted("stopped; what is finished is kept, and the same command goes on") from stop
-    click.echo((out / (study.RESULTS if as_json else "table.md")).read_text().rstrip())
+    click.echo((out / (study.RESULTS if as_json else "table.md")).read_text(encoding="utf-8").rstrip())
     if failed := [name for name, outcome in found.items() if outcome.failed]:
         raise BadConfig(f"{len(failed)} of {len(found)} cells failed, {failed[0]} first: {found[failed[0]].failed}")
     if not as_json:
