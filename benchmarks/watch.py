@@ -40,6 +40,7 @@ NARROW = {"gen.width": 16, "disc.width": 16, "batch": 16}
 SMALLER: dict[str, dict[str, Any]] = {
     "autoencoder-mnist": {"batch": 32},
     "badgan-cifar10": NARROW,
+    "best-cifar10-4000": {**NARROW, "ssl.width": 16},
     "biggan-cifar10": {**NARROW, "gen.width": 8, "disc.width": 8, "players.discriminator.moves": 1},
     "dcgan-64": NARROW,
     "default": {"batch": 16},

@@ -141,8 +141,7 @@ def test_a_process_that_dies_fails_its_cell_alone(tmp_path: Path) -> None:
 
 def test_a_ray_cluster_of_two_workers(whole: dict[str, bytes], tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    Path(tmp_path / "images").symlink_to(tmp_path)  # so that the folder in the command is a relative one
-    words = ["-m", "ganzoo", *TWO, "--ray", "local", "--out", "images/r"]
+    words = ["-m", "ganzoo", *TWO, "--ray", "local", "--out", "r"]
     done = python(*words, cwd=tmp_path, RAY_USAGE_STATS_ENABLED="0", **ONE_THREAD)
     assert done.returncode == 0, done.stdout + done.stderr
     assert written(tmp_path / "r") == whole

@@ -149,6 +149,12 @@ PRESETS = [
         "after Sohn et al. 2020, arXiv:2001.07685, and Xie et al. 2020, arXiv:1911.04252",
     ),
     Component(
+        "best-cifar10-4000",
+        "ganzoo_zoo.presets.semi_supervised:BEST_CIFAR10_4000",
+        "the parts of best-mnist-100 for CIFAR-10 and 4000 labels, in 200,000 steps",
+        "after Sohn et al. 2020, arXiv:2001.07685, and Xie et al. 2020, arXiv:1911.04252",
+    ),
+    Component(
         "improved-gan-cifar10",
         "ganzoo_zoo.presets.semi_supervised:IMPROVED_GAN_CIFAR10",
         "K+1 and feature matching alone, 4000 labels; the paper has 18.63 ± 2.32 % test error",
