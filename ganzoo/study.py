@@ -388,12 +388,12 @@ def curve(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     from matplotlib.ticker import LogLocator, NullLocator
 
     pyplot.rcParams["svg.hashsalt"] = "ganzoo"  # the same file for the same values
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
     table = [t for t in summary(rows) if t["mean"] is not None]
+    strategies = list(dict.fromkeys(t["strategy"] for t in table))
+    figure, axes = pyplot.subplots(figsize=(6.4, 3.8 + 0.2 * len(strategies)), layout="constrained")
     places = {n: n if isinstance(n, int) else None for n in dict.fromkeys(r["labels"] for r in rows)}
     most = max((p for p in places.values() if p), default=1)
     where = {n: p or 10 * most for n, p in places.items()}
-    strategies = list(dict.fromkeys(t["strategy"] for t in table))
     for number, strategy in enumerate(strategies):
         aside = 1.02 ** (number - (len(strategies) - 1) / 2)  # so that equal values do not hide each other
         own = sorted((t for t in table if t["strategy"] == strategy), key=lambda t: where[t["labels"]])
@@ -415,7 +415,7 @@ def curve(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         axis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.3)
     if table:
-        axes.legend()
+        figure.legend(loc="outside upper left", fontsize="small")  # within the axes it hides values
     made = {}
     for suffix, facts in (("png", {"Software": None}), ("svg", {"Date": None})):
         buffer = io.BytesIO()
