@@ -17,6 +17,8 @@ from ganzoo.study import short
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 OFF = "ssl.gan=off"
+HERE = "; here "
+"""What comes after it in a preset's summary is said by a column of its own."""
 
 
 def measured() -> str:
@@ -116,7 +118,7 @@ def changes(result: dict[str, Any]) -> list[str]:
 def published() -> str:
     """Return a table of the presets for few labels, with their papers and what these have."""
     rows = [
-        [code(r.component.name), r.component.summary, r.component.paper, *ran(r.component.name)]
+        [code(r.component.name), r.component.summary.partition(HERE)[0], r.component.paper, ran(r.component.name)]
         for r in installed().list("preset")
         if few_labels(r.component.load())
     ]
@@ -128,11 +130,11 @@ def few_labels(values: Mapping[str, Any]) -> bool:
     return isinstance(values["data"].get("labels"), int) and values["data"]["source"] != "digits"
 
 
-def ran(preset: str) -> list[str]:
+def ran(preset: str) -> str:
     """Return what a preset as it is now came to with its own number of labels, or that it was not run."""
     wanted = (preset, installed().get("preset", preset).component.load()["data"]["labels"])
     errors = {r["split_seed"]: r["error"] for r in plain() if (r["preset"], r["labels"]) == wanted and as_now(r)}
-    return [f"{spread([*errors.values()])}, {len(errors)} runs" if errors else "not yet run"]
+    return f"{spread([*errors.values()])} % ({len(errors)} runs)" if errors else "not yet run"
 
 
 def zoo() -> str:

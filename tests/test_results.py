@@ -15,6 +15,7 @@ from PIL import Image
 
 from benchmarks import record, ssl_mnist, studies
 from ganzoo import configure
+from ganzoo.registry import installed
 
 WHERE = {
     "machine": {"processor": "p", "cores": 1, "bf16": [], "gpu": None, "system": "Linux"},
@@ -24,14 +25,19 @@ WHERE = {
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """The module that makes the tables of the docs, with results of its own."""
+def committed(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module that makes the tables of the docs."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "docs"))
-    module = importlib.import_module("measured")
-    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    return importlib.import_module("measured")
+
+
+@pytest.fixture
+def measured(committed: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The same with results of its own."""
+    monkeypatch.setattr(committed, "RESULTS", tmp_path)
     for name in ("ssl_mnist", "studies"):
         (tmp_path / name).mkdir()
-    return module
+    return committed
 
 
 def keep(folder: Path, split: int, error: float, **more: Any) -> None:
@@ -64,8 +70,17 @@ def test_runs_of_a_preset_are_told_from_earlier_recipes_and_from_changed_ones(
     ((name, *_, values, _, _, _, _),) = rows(measured.variations())
     assert (name, values) == ("`fast-mnist-100`, `ssl.gan=false`", "1.50 (10), 1.20 (11)")
     assert rows(measured.preset_gains()) == [["`fast-mnist-100`", "100", "`ssl.gan=false`", "+0.20 ± 0.42", "2"]]
-    assert measured.ran("fast-mnist-100") == ["1.15 ± 0.21, 2 runs"]
-    assert measured.ran("best-mnist-100") == ["not yet run"]
+    assert measured.ran("fast-mnist-100") == "1.15 ± 0.21 % (2 runs)"
+    assert measured.ran("best-mnist-100") == "not yet run"
+
+
+def test_presets_for_few_labels_say_what_they_came_to(committed: ModuleType) -> None:
+    presets = [r.component for r in installed().list("preset") if committed.few_labels(r.component.load())]
+    assert len(presets) > 8
+    wrong = {
+        p.name: committed.ran(p.name) for p in presets if not p.summary.endswith(f"; here {committed.ran(p.name)}")
+    }
+    assert here == {p.name: committed.ran(p.name) for p in presets}
 
 
 def test_what_a_gan_adds_is_a_difference_seed_by_seed(measured: ModuleType, tmp_path: Path) -> None:

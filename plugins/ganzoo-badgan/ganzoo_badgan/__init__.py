@@ -24,7 +24,7 @@ def ganzoo_presets() -> list[Component]:
         Component(
             "badgan-cifar10",
             "ganzoo_badgan.presets:CIFAR10",
-            "4000 labels; the paper has 14.41 ± 0.30 % test error",
+            "4000 labels; the paper has 14.41 ± 0.30 % test error; here not yet run",
             "Dai et al. 2017, arXiv:1705.09783, table 2",
             "weights and rates of the authors' code; its discriminator differs a little from conv-small",
         )
