@@ -65,7 +65,7 @@ def command(
         found = study.study(cells, out, engine, report=(lambda *_: None) if as_json else _show)
     except (Interrupted, KeyboardInterrupt) as stop:
         raise Interrupted("stopped; what is finished is kept, and the same command goes on") from stop
-    click.echo((out / (study.RESULTS if as_json else "table.md")).read_text(encoding="utf-8").rstrip())
+    click.echo((out / (study.RESULTS if as_json else study.TABLE)).read_text(encoding="utf-8").rstrip())
     if failed := [name for name, outcome in found.items() if outcome.failed]:
         raise BadConfig(f"{len(failed)} of {len(found)} cells failed, {failed[0]} first: {found[failed[0]].failed}")
     if not as_json:
