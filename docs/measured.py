@@ -66,14 +66,14 @@ def runs_table(more: Callable[[dict[str, Any]], str], shown: Callable[[dict[str,
         name = code(preset) + said
         rows.append(
             [
-                name, str(-labels), str(len(errors)), f"**{spread(errors)}**", percent(statistics.median(errors)),
+                name, str(-labels), f"**{spread(errors)}** ({len(errors)})", percent(statistics.median(errors)),
                 ", ".join(f"{percent(r['error'])} ({r['split_seed']})" for r in results), percent(raw), str(steps),
-                str(cores), f"{minutes:.0f}",
+                f"{minutes:.0f} ({cores})",
             ]
         )  # fmt: skip
         stamps |= {f"{name}, {-labels} labels, {steps} steps: {stamp(k)}": None for k in group}
-    head = ["preset", "labels", "runs", "error % (mean ± std)", "median", "every value (its split)", "raw weights"]
-    return "\n".join([table([*head, "steps", "cores", "minutes a run"], rows), "", *(f"- {line}" for line in stamps)])
+    head = ["preset", "labels", "error % (runs)", "median", "every value (its split)", "raw weights", "steps"]
+    return "\n".join([table([*head, "minutes (cores)"], rows), "", *(f"- {line}" for line in stamps)])
 
 
 def preset_gains() -> str:

@@ -65,9 +65,10 @@ def test_runs_of_a_preset_are_told_from_earlier_recipes_and_from_changed_ones(
     keep(tmp_path, 10, 0.015, values={"ssl.gan": False}, changed=["ssl.gan=false"])
     keep(tmp_path, 11, 0.012, values={"ssl.gan": False}, changed=["ssl.gan=false"])
     now, earlier = rows(measured.reproductions())
-    assert now[:6] == ["`fast-mnist-100`", "100", "2", "**1.15 ± 0.21**", "1.15", "1.00 (10), 1.30 (11)"]
-    assert earlier[:4] == ["`fast-mnist-100`, an earlier recipe", "100", "1", "**20.00**"]
-    ((name, *_, values, _, _, _, _),) = rows(measured.variations())
+    assert now[:5] == ["`fast-mnist-100`", "100", "**1.15 ± 0.21** (2)", "1.15", "1.00 (10), 1.30 (11)"]
+    assert now[6:] == ["10000", "1 (1)"]
+    assert earlier[:3] == ["`fast-mnist-100`, an earlier recipe", "100", "**20.00** (1)"]
+    ((name, _, _, _, values, *_),) = rows(measured.variations())
     assert (name, values) == ("`fast-mnist-100`, `ssl.gan=false`", "1.50 (10), 1.20 (11)")
     assert rows(measured.preset_gains()) == [["`fast-mnist-100`", "100", "`ssl.gan=false`", "+0.20 ± 0.42", "2"]]
     assert measured.ran("fast-mnist-100") == "1.15 ± 0.21 % (2 runs)"
