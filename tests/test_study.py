@@ -17,6 +17,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
+import ganzoo
 from benchmarks.ssl_mnist import other, recipe, span
 from ganzoo import configure
 from ganzoo.errors import BadConfig, MissingExtra, UnknownComponent
@@ -190,9 +191,15 @@ def test_failed_cells_are_shown_and_tried_again(cli: Cli, tmp_path: Path) -> Non
 def test_a_study_is_extended_but_not_changed(cli: Cli, tmp_path: Path) -> None:
     words = ["study", "--ssl", "supervised", "--labels", "10", *TINY, "--out", "s"]
     assert cli(*words, "--seeds", "1", "--steps", "2").exit_code == 0
-    assert cli(*words, "--seeds", "1-2", "--steps", "2").exit_code == 0
+    assert cli(*words, "--seeds", "1-2", "--steps", "2").stderr == ""
     with (tmp_path / "s" / "table.csv").open() as file:
         assert [row["seed"] for row in csv.DictReader(file)] == ["0", "1", "2"]
+    made = Path("s") / "cells" / "supervised-10-0" / "environment.json"
+    facts = json.loads(made.read_text())
+    facts["components"][0]["version"] = "0.0"
+    made.write_text(json.dumps(facts))
+    said = cli(*words, "--seeds", "2", "--steps", "2").stderr
+    assert said.startswith(f"warning: s has finished cells of torch-ganzoo 0.0, not {ganzoo.__version__}; to compare")
     result = cli(*words, "--seeds", "1", "--steps", "3")
     assert result.exit_code == 1
     assert "another configuration:\n  steps: 2 → 3\nChoose another folder" in result.stderr

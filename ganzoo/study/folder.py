@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ganzoo.config import Config, differences
-from ganzoo.errors import BadConfig, CannotWrite, CorruptFile, GanzooError, RunMismatch
+from ganzoo.errors import BadConfig, CannotWrite, CorruptFile, GanzooError, Notice, RunMismatch
+from ganzoo.registry import installed
+from ganzoo.run import ENVIRONMENT
 from ganzoo.storage import read_json, to_json, write_file, writing
 from ganzoo.study.cells import Cell, Outcome
 from ganzoo.study.engines import Engine
@@ -32,6 +35,9 @@ def study(
     asked = {cell.name: cell for cell in cells}
     found = {n: outcome for n, outcome in failures(folder, every).items() if n not in asked}  # those are tried again
     found |= {cell.name: outcome for cell in every if (outcome := finished(folder / CELLS / cell.name, cell.config))}
+    if old := outdated(folder / CELLS / name for name, outcome in found.items() if not outcome.failed):
+        said = f"{folder} has finished cells of {old}; to compare like with like, choose another folder with --out"
+        warnings.warn(said, Notice, stacklevel=2)
     jobs = {n: (cell.config.to_json(), str(folder / CELLS / n)) for n, cell in asked.items() if n not in found}
     left = len(jobs)
     for name in (n for n in asked if n in found):
@@ -76,6 +82,19 @@ def finished(folder: Path, config: Config) -> Outcome | None:
     if facts.get("step") != config.steps or Config.of_run(folder) != config:
         return None
     return Outcome(facts["metrics"].get("error"), facts["split"])
+
+
+def outdated(runs: Iterable[Path]) -> str:
+    """Return which packages have another version now than when runs were made, or nothing."""
+    import torch
+
+    now = {p.distribution: p.version for p in installed().plugins} | {"torch": torch.__version__}
+    rows = set()
+    for run in runs:
+        facts = read_json(run / ENVIRONMENT)
+        then = [(c["package"], c["version"]) for c in facts["components"]] + [("torch", facts["versions"]["torch"])]
+        rows |= {f"{name} {version}, not {now[name]}" for name, version in then if now.get(name, version) != version}
+    return " and ".join(sorted(rows))
 
 
 def _keep_plan(folder: Path, cells: Iterable[Cell]) -> list[Cell]:
