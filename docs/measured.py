@@ -133,7 +133,8 @@ def few_labels(values: Mapping[str, Any]) -> bool:
 def ran(preset: str) -> str:
     """Return what a preset as it is now came to with its own number of labels, or that it was not run."""
     wanted = (preset, installed().get("preset", preset).component.load()["data"]["labels"])
-    errors = {r["split_seed"]: r["error"] for r in plain() if (r["preset"], r["labels"]) == wanted and as_now(r)}
+    known = [r for r in plain() if (r["preset"], r["labels"]) == wanted and as_now(r)]
+    errors = {r["split_seed"]: r["error"] for r in reversed(known)}  # a split that was run again counts once
     return f"{spread([*errors.values()])} % ({len(errors)} runs)" if errors else "not yet run"
 
 
