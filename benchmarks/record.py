@@ -45,10 +45,10 @@ def where() -> dict[str, Any]:
     }
 
 
-def since(path: Path) -> dict[str, Any]:
-    """Return `where()` for work that may go on later, with every commit till now, which `path` keeps."""
-    here = where()
-    made = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+def with_commits(run: Path) -> dict[str, Any]:
+    """Return `where()` for a run that may have been begun earlier, with every commit, which a file beside it keeps."""
+    here, path = where(), run.parent / f"{run.name}.commits.json"
+    made = json.loads(path.read_text(encoding="utf-8")) if run.exists() and path.is_file() else []
     made = list(dict.fromkeys([*made, here["commit"]]))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, to_json(made))

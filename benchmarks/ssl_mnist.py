@@ -1,6 +1,6 @@
 """Run a preset on MNIST for given seeds, and keep one file a run: error of averaged and raw weights, and their curves.
 
-    python -m benchmarks.ssl_mnist --preset improved-gan-mnist --data FOLDER --seeds 0-2 [--labels 100] [--steps N]
+    python -m benchmarks.ssl_mnist --preset improved-gan-mnist --data FOLDER --seeds 0-2 [--labels 100]
 
 FOLDER holds MNIST in the Hub's parquet layout. A seed decides weights, batches and which labels are kept. A run that
 was cut short goes on with the same command; one whose result is kept is not run again, and where that is of another
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ganzoo
-from benchmarks.record import RESULTS, since
+from benchmarks.record import RESULTS, with_commits
 from ganzoo import Config, configure
 from ganzoo.config import differences
 from ganzoo.errors import GanzooError
@@ -35,8 +35,6 @@ def settings(chosen: argparse.Namespace, seed: int) -> Config:
     data |= {"split_seed": seed} | ({"labels": chosen.labels} if chosen.labels else {})
     values: dict[str, Any] = {f"data.{key}": value for key, value in data.items()} | {"seed": seed}
     values |= dict(map(parse_setting, chosen.set))
-    if chosen.steps:
-        values["steps"] = chosen.steps
     return configure(preset=chosen.preset, values=values)
 
 
@@ -47,7 +45,7 @@ def recipe(config: Config) -> Config:
 
 def measure(name: str, chosen: argparse.Namespace, config: Config) -> dict[str, Any]:
     """Train, or go on, and return what is kept of the run, and where it was made."""
-    here = since(chosen.runs / f"{name}.commits.json")  # before: the tree may change while it trains
+    here = with_commits(chosen.runs / name)  # before: the tree may change while it trains
     gan = ganzoo.train(
         config, chosen.runs / name, report=lambda p: print(f"{name} {p.step}/{p.steps} {p.error}", flush=True)
     )
@@ -92,7 +90,6 @@ def main() -> None:
     parser.add_argument("--data", metavar="FOLDER", required=True)
     parser.add_argument("--seeds", type=span, default="0-2")
     parser.add_argument("--labels", type=int)
-    parser.add_argument("--steps", type=int)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--name", help="what the results are called; default: the preset, labels and steps")
     parser.add_argument("--runs", type=Path, default=Path("runs/ssl_mnist"))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ganzoo.cli
-from benchmarks.record import RESULTS, since
+from benchmarks.record import RESULTS, with_commits
 from ganzoo.storage import to_json, write_file
 
 FOLDER = RESULTS / "studies"
@@ -55,6 +55,8 @@ def keep(name: str, out: Path, here: dict[str, Any]) -> None:
     """Write what a study folder has, and the command that makes all of it."""
     found = json.loads((out / "results.json").read_text(encoding="utf-8"))
     seeds = sorted({cell["seed"] for cell in found["cells"]})
+    if seeds != [*range(seeds[0], seeds[-1] + 1)]:
+        raise SystemExit(f"error: seeds {seeds} leave some out, so that no command makes them all; run those too")
     shown = shlex.join(command(name, seeds=f"{seeds[0]}-{seeds[-1]}")) + f" --out studies/{name}"
     FOLDER.mkdir(parents=True, exist_ok=True)
     write_file(FOLDER / f"{name}.json", to_json({"result": {"command": shown, **found}, **here}))
@@ -71,7 +73,8 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/studies"))
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
-    out, here = chosen.runs / chosen.name, since(chosen.runs / f"{chosen.name}.commits.json")
+    out = chosen.runs / chosen.name
+    here = with_commits(out)
     words = [*command(chosen.name, chosen.data, chosen.seeds), "--out", str(out), "--workers", str(chosen.workers)]
     try:
         ganzoo.cli.main(words[1:], prog_name="ganzoo")

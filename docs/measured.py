@@ -78,15 +78,15 @@ def runs_table(more: Callable[[dict[str, Any]], str], shown: Callable[[dict[str,
 
 def preset_gains() -> str:
     """Return how much better presets as they are now are than with something changed, split by split."""
-    as_is = {(r["preset"], r["labels"], r["split_seed"]): r["error"] for r in plain() if as_now(r)}
     errors: dict[tuple[Any, ...], dict[int, float]] = {}
     for kept in runs():
-        if changed := (r := kept["result"]).get("changed"):
+        changed = (r := kept["result"]).get("changed", [])
+        if changed and len(changes(r)) == len(changed):  # else it is of an earlier recipe
             errors.setdefault((r["preset"], r["labels"], *changed), {})[r["split_seed"]] = r["error"]
     rows = []
     for (preset, labels, *changed), found in sorted(errors.items()):
-        better = {split: as_is[preset, labels, split] for split in found if (preset, labels, split) in as_is}
-        values = [difference(found, better), str(len(better))]
+        better = as_is(preset, labels)
+        values = [difference(found, better), str(len(found.keys() & better.keys()))]
         rows.append([code(preset), str(labels), ", ".join(map(code, changed)), *values])
     return table(["preset", "labels", "than with", "better by", "splits"], rows) if rows else "None was run yet."
 
@@ -96,9 +96,10 @@ def runs() -> list[dict[str, Any]]:
     return [read(path) for path in sorted((RESULTS / "ssl_mnist").glob("*.json"))]
 
 
-def plain() -> list[dict[str, Any]]:
-    """Return what came of the runs of presets in which nothing was changed on purpose."""
-    return [k["result"] for k in runs() if not k["result"].get("changed")]
+def as_is(preset: str, labels: int) -> dict[int, float]:
+    """Return the errors by split of a preset as it is now; a split that was run again counts once, as it was first."""
+    wanted = [k["result"] for k in runs() if (k["result"]["preset"], k["result"]["labels"]) == (preset, labels)]
+    return {r["split_seed"]: r["error"] for r in reversed(wanted) if not r.get("changed") and as_now(r)}
 
 
 def as_now(result: dict[str, Any]) -> bool:
@@ -112,7 +113,7 @@ def changes(result: dict[str, Any]) -> list[str]:
     then = dict(flat(Config.parse(result["config"]).to_dict()))
     keys = [key for key in dict.fromkeys([*then, *now]) if then.get(key) != now.get(key)]
     about = ("seed", "data.split_seed", "data.labels")
-    return [f"{k}={json.dumps(then.get(k))}" for k in keys if k not in about and not k.endswith("_every")]
+    return [key for key in keys if key not in about and not key.endswith("_every")]
 
 
 def published() -> str:
@@ -132,9 +133,7 @@ def few_labels(values: Mapping[str, Any]) -> bool:
 
 def ran(preset: str) -> str:
     """Return what a preset as it is now came to with its own number of labels, or that it was not run."""
-    wanted = (preset, installed().get("preset", preset).component.load()["data"]["labels"])
-    known = [r for r in plain() if (r["preset"], r["labels"]) == wanted and as_now(r)]
-    errors = {r["split_seed"]: r["error"] for r in reversed(known)}  # a split that was run again counts once
+    errors = as_is(preset, installed().get("preset", preset).component.load()["data"]["labels"])
     return f"{spread([*errors.values()])} % ({len(errors)} runs)" if errors else "not yet run"
 
 

@@ -103,19 +103,25 @@ def test_what_a_gan_adds_is_a_difference_seed_by_seed(measured: ModuleType, tmp_
 
 def test_a_kept_study_has_the_command_of_all_its_seeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(studies, "FOLDER", tmp_path / "kept")
-    cells = [{"seed": seed} for seed in (3, 0, 4)]
+    cells = [{"seed": seed} for seed in (3, 5, 4)]
     (tmp_path / "results.json").write_text(json.dumps({"cells": cells, "table": [{"labels": 100}]}))
     studies.keep("mnist-100", tmp_path, WHERE)
     kept = json.loads((tmp_path / "kept" / "mnist-100.json").read_text())
-    assert " --seeds 0-4 " in kept["result"]["command"]
+    assert " --seeds 3-5 " in kept["result"]["command"]
     assert kept["result"]["command"].endswith("--data mnist --out studies/mnist-100")
     assert (kept["result"]["cells"], kept["commit"]) == (cells, "abc")
+    (tmp_path / "results.json").write_text(json.dumps({"cells": [*cells, {"seed": 0}], "table": []}))
+    with pytest.raises(SystemExit, match="leave some out"):
+        studies.keep("mnist-100", tmp_path, WHERE)
 
 
 def test_every_commit_of_a_measurement_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for commit, named in (("a", "a"), ("b", "a, b"), ("a", "a, b")):
         monkeypatch.setattr(record, "where", lambda commit=commit: {"commit": commit})
-        assert record.since(tmp_path / "runs" / "x.json") == {"commit": named}
+        assert record.with_commits(tmp_path / "runs" / "x") == {"commit": named}
+        (tmp_path / "runs" / "x").mkdir(exist_ok=True)
+    (tmp_path / "runs" / "x").rmdir()
+    assert record.with_commits(tmp_path / "runs" / "x") == {"commit": "a"}  # another run
 
 
 def test_a_run_of_a_preset_is_kept_not_repeated_and_not_taken_for_another(
@@ -129,14 +135,14 @@ def test_a_run_of_a_preset_is_kept_not_repeated_and_not_taken_for_another(
             image.save(tmp_path / "images" / str(k) / f"{i}.png")
     monkeypatch.setattr(ssl_mnist, "FOLDER", tmp_path / "kept")
     words = ["ssl_mnist", "--preset", "fast-mnist-100", "--data", str(tmp_path / "images"), "--labels", "20"]
-    words += ["--steps", "4", "--set", "batch=4", "--seeds", "3", "--runs", str(tmp_path / "runs")]
+    words += ["--set", "steps=4", "--set", "batch=4", "--seeds", "3", "--runs", str(tmp_path / "runs")]
     monkeypatch.setattr(sys, "argv", words)
 
     ssl_mnist.main()
     kept = json.loads((tmp_path / "kept" / "fast-mnist-100-20-4-3.json").read_text())
     result = kept["result"]
     assert (result["split_seed"], result["labels"], result["steps"]) == (3, 20, 4)
-    assert (result["changed"], result["config"]["data"]["source"]) == (["batch=4"], "mnist")
+    assert (result["changed"], result["config"]["data"]["source"]) == (["steps=4", "batch=4"], "mnist")
     assert result["curve"][-1] == [4, result["error"], result["error_raw"]]
     assert capsys.readouterr().out.endswith(f"% of 1: {100 * result['error']:.2f}\n")
 

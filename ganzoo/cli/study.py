@@ -59,8 +59,8 @@ def command(
         _list(ssl), [_number(n) for n in _list(labels)], _seeds(seeds), values, preset=preset, file=file,
         registry=installed(),
     )  # fmt: skip
-    signal.signal(signal.SIGTERM, _stop)
     engine = study.ray(ray) if ray else study.processes(workers) if workers > 1 else study.here
+    signal.signal(signal.SIGTERM, _stop)  # after Ray, which has a handler of its own
     try:
         found = study.study(cells, out, engine, report=(lambda *_: None) if as_json else _show)
     except (Interrupted, KeyboardInterrupt) as stop:

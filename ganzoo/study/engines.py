@@ -69,7 +69,12 @@ def processes(number: int) -> Engine:
                 # A process has one cell at a time: what lies in its queue would begin after an interrupt.
                 for name, job in itertools.islice(waiting, len(free)):
                     idle = free.pop()
-                    running[idle.submit(run_cell, *job)] = name, idle
+                    try:
+                        future = idle.submit(run_cell, *job)
+                    except BrokenExecutor:  # it died while it had nothing to do
+                        idle = process()
+                        future = idle.submit(run_cell, *job)
+                    running[future] = name, idle
                 if not running:
                     return
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
@@ -87,7 +92,7 @@ def processes(number: int) -> Engine:
 def _begin(threads: int, parent: int) -> None:
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(min(threads, torch.get_num_threads()))  # which OMP_NUM_THREADS may have limited
 
     def follow() -> None:
         while os.getppid() == parent:

@@ -32,21 +32,21 @@ def study(
         raise BadConfig("a study needs at least one strategy, one number of labels and one seed")
     rehearse(folder, cells)
     every = _keep_plan(folder, cells)
-    asked = {cell.name: cell for cell in cells}
-    found = {n: outcome for n, outcome in failures(folder, every).items() if n not in asked}  # those are tried again
+    found = failures(folder, every)
     found |= {cell.name: outcome for cell in every if (outcome := finished(folder / CELLS / cell.name, cell.config))}
-    if old := outdated(folder / CELLS / name for name, outcome in found.items() if not outcome.failed):
+    asked = {cell.name: cell for cell in cells}
+    left = [name for name in asked if name not in found or found[name].failed]
+    if left and (old := outdated(folder / CELLS / name for name, outcome in found.items() if not outcome.failed)):
         said = f"{folder} has finished cells of {old}; to compare like with like, choose another folder with --out"
         warnings.warn(said, Notice, stacklevel=2)
-    jobs = {n: (cell.config.to_json(), str(folder / CELLS / n)) for n, cell in asked.items() if n not in found}
-    left = len(jobs)
-    for name in (n for n in asked if n in found):
-        report(asked[name], found[name], left)
+    for name in (name for name in asked if name not in left):
+        report(asked[name], found[name], len(left))
     shown = [cell for cell in every if cell.name in asked or cell.name in found]
     _write(folder, shown, found)
-    for name, outcome in engine(jobs):
-        found[name], left = outcome, left - 1
-        report(asked[name], outcome, left)
+    jobs = {name: (asked[name].config.to_json(), str(folder / CELLS / name)) for name in left}
+    for number, (name, outcome) in enumerate(engine(jobs), 1):
+        found[name] = outcome
+        report(asked[name], outcome, len(left) - number)
         _write(folder, shown, found)
     return {name: found[name] for name in asked}
 

@@ -154,7 +154,7 @@ PRESETS = [
     Component(
         "best-cifar10-4000",
         "ganzoo_zoo.presets.semi_supervised:BEST_CIFAR10_4000",
-        "the parts of best-mnist-100 for CIFAR-10 and 4000 labels, in 200,000 steps; here not yet run",
+        "best-mnist-100's strategies for CIFAR-10 and 4000 labels, in 200,000 steps; here not yet run",
         "after Sohn et al. 2020, arXiv:2001.07685, and Xie et al. 2020, arXiv:1911.04252",
     ),
     Component(

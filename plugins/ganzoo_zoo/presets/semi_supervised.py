@@ -80,7 +80,7 @@ BEST_MNIST_20: dict[str, Any] = BEST_MNIST_100 | {
 
 FAST_MNIST_100: dict[str, Any] = BEST_MNIST_100 | {"steps": 10_000}
 
-# The same pair for photographs, which may be mirrored; a third of the paper's steps.
+# The same pair for photographs, which may be mirrored; a third of its teacher's paper's steps.
 BEST_CIFAR10_4000: dict[str, Any] = IMPROVED_GAN_CIFAR10 | {
     "ssl": BEST_MNIST_100["ssl"] | {"options": {"adversarial_weight": 0.0, "distance": "l1"}, "width": 128},
     "data": CIFAR10 | {"flip": True, "shift": 4, "strength": 0.5},
