@@ -220,6 +220,10 @@ def test_a_study_is_extended_but_not_changed(cli: Cli, tmp_path: Path) -> None:
     assert cli(*words, "--seeds", "2", "--steps", "2").stderr == ""  # nothing new is compared with it
     said = cli(*words, "--seeds", "3-3", "--steps", "2").stderr
     assert said.startswith(f"warning: s has finished cells of torch-ganzoo 0.0, not {ganzoo.__version__}; to compare")
+    made.unlink()  # what only informs may be damaged
+    (Path("s") / "results.json").write_text('{"cells": [{"seed": 0}]}')
+    assert cli(*words, "--seeds", "4-4", "--steps", "2").stderr == ""
+    assert len(json.loads((Path("s") / "results.json").read_text())["cells"]) == 5
     result = cli(*words, "--seeds", "1", "--steps", "3")
     assert result.exit_code == 1
     assert "another configuration:\n  steps: 2 → 3\nChoose another folder" in result.stderr

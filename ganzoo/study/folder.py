@@ -65,10 +65,12 @@ def rehearse(folder: Path, cells: Sequence[Cell]) -> None:
 
 
 def failures(folder: Path, cells: Iterable[Cell]) -> dict[str, Outcome]:
-    """Return the outcomes of the cells that failed when the study was last run."""
-    path = folder / RESULTS
-    rows = read_json(path)["cells"] if path.is_file() else []
-    failed = {(r["strategy"], r["labels"], r["seed"]): r["failed"] for r in rows if r["failed"]}
+    """Return the outcomes of the cells that failed when the study was last run; none where its results are damaged."""
+    try:
+        rows = read_json(folder / RESULTS)["cells"]
+        failed = {(r["strategy"], r["labels"], r["seed"]): r["failed"] for r in rows}
+    except (GanzooError, KeyError, TypeError):  # they are written anew
+        return {}
     outcomes = {cell.name: failed.get((cell.strategy, cell.labels, cell.seed)) for cell in cells}
     return {name: Outcome(failed=said) for name, said in outcomes.items() if said}
 
@@ -91,8 +93,11 @@ def outdated(runs: Iterable[Path]) -> str:
     now = {p.distribution: p.version for p in installed().plugins} | {"torch": torch.__version__}
     rows = set()
     for run in runs:
-        facts = read_json(run / ENVIRONMENT)
-        then = [(c["package"], c["version"]) for c in facts["components"]] + [("torch", facts["versions"]["torch"])]
+        try:
+            facts = read_json(run / ENVIRONMENT)
+            then = [(c["package"], c["version"]) for c in facts["components"]] + [("torch", facts["versions"]["torch"])]
+        except (GanzooError, KeyError, TypeError):  # then nobody knows
+            continue
         rows |= {f"{name} {version}, not {now[name]}" for name, version in then if now.get(name, version) != version}
     return " and ".join(sorted(rows))
 
