@@ -1,8 +1,8 @@
-"""What a first run costs and gives: seconds, peak memory and held-out error of whole `ganzoo train` commands.
+"""Measure a first run: seconds, peak memory and held-out error of whole `ganzoo train` commands.
 
     python -m benchmarks.first_run [--mnist FOLDER]
 
-`digits` is the README's first command after installation. `mnist` needs a folder of MNIST in the Hub's parquet layout.
+`digits` is the README's first command. `mnist` needs a folder of MNIST in the Hub's parquet layout.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import time
 
 from benchmarks.record import record
 
-TRAIN = ["train", "--gen", "dcgan", "--ssl", "kplus1"]
+TRAIN = ["train"]
 
 
 def measure(*words: str) -> dict[str, object]:
-    """Run `ganzoo …` in an empty folder."""
+    """Return the seconds, peak memory and result of `ganzoo train …` in an empty folder."""
     command = [sys.executable, "-m", "ganzoo", *TRAIN, *words, "--json"]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
         seconds = time.perf_counter() - began
-    told = json.loads(done.stdout)
-    shown = " ".join(["ganzoo", *TRAIN, *words])
+    printed = json.loads(done.stdout)
+    shown_command = " ".join(["ganzoo", *TRAIN, *words])
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    kept = {k: told[k] for k in ("error", "held_out", "step", "split")}
-    return {"command": shown, "seconds": round(seconds, 1), "peak_memory_MiB": round(peak), **kept}
+    result = {k: printed[k] for k in ("error", "held_out", "step", "split")}
+    return {"command": shown_command, "seconds": round(seconds, 1), "peak_memory_MiB": round(peak), **result}
 
 
 def main() -> None:

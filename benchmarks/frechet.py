@@ -1,10 +1,11 @@
-"""Seconds and memory of the Fréchet distance of 50,000 × 2048 features, over torch-fidelity's on the same features.
+"""Compare the Fréchet distance of 50,000 × 2048 features with torch-fidelity's: seconds and memory.
 
     python -m benchmarks.frechet [--number 50000] [--width 2048]
 
-Each way is a process of its own, with two sets of features in memory before the clock starts. `moments` is the time for
-both sets' means and covariances, `distance` that from them to the score, `memory` the most that was taken beside the
-features. Both are given float32, as extractors return them; torch-fidelity's statistics are then numpy's in float64.
+Each library runs in a process of its own, with two sets of features in memory before the clock starts. `moments` is the
+time for the means and covariances of both sets, `distance` the time from these to the score, and `memory` the peak
+memory in addition to the features. Both libraries are given float32, as extractors return it; torch-fidelity then
+computes its statistics with numpy in float64.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ print(json.dumps({**seconds, "memory_mib": round(peak() - before), "score": scor
 """
 
 
-def measure(way: str, number: int, width: int) -> dict[str, Any]:
-    """Return what one way takes, and its score."""
-    command = [sys.executable, "-c", SCRIPT, way, str(number), str(width)]
+def measure(library: str, number: int, width: int) -> dict[str, Any]:
+    """Return the seconds and memory of one library, and its score."""
+    command = [sys.executable, "-c", SCRIPT, library, str(number), str(width)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -64,7 +65,7 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=50_000)
     parser.add_argument("--width", type=int, default=2048)
     chosen = parser.parse_args()
-    found = {way: measure(way, chosen.number, chosen.width) for way in ("ganzoo", "torch-fidelity")}
+    found = {library: measure(library, chosen.number, chosen.width) for library in ("ganzoo", "torch-fidelity")}
     ours, theirs = found.values()
     assert abs(ours["score"] / theirs["score"] - 1) < 1e-3, found
     ratios = {name: round(ours[name] / theirs[name], 3) for name in ("moments", "distance", "memory_mib")}

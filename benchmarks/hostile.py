@@ -1,11 +1,11 @@
-"""What mutated model folders do: documented errors alone, in bounded memory.
+"""Check that mutated model folders cause documented errors only, in bounded memory.
 
     python -m benchmarks.hostile [--configs 100000] [--headers 1000000] [--seed 0]
 
-A mutated `config.json` is read by `GAN.from_pretrained`, up to the whole model where it still describes one; a mutated
-safetensors file by the check of its header, and into its network where that passes. A process that wants more memory
-than it has and MARGIN is refused it. Which input number N is, SEED says: `mutated_config(text, rng_of(SEED, N))`.
-Ends with 1 when an error was none of `ganzoo.errors`.
+A mutated `config.json` is loaded with `GAN.from_pretrained`, including the weights if it still describes a model. Of a
+mutated safetensors file, the header is checked, and the tensors are loaded if the check passes. The process may use
+MARGIN bytes more memory than at the start. Input number N depends on SEED and N alone:
+`mutated_config(text, rng_of(SEED, N))`. The exit code is 1 if an error is not one of `ganzoo.errors`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ import torch
 
 from benchmarks.record import record
 from ganzoo import GAN, ImageShape, configure
+from ganzoo.base.storage import read_tensors
 from ganzoo.errors import GanzooError
-from ganzoo.format import check_weights
-from ganzoo.registry import installed
-from ganzoo.storage import read_tensors
+from ganzoo.model.format import check_weights
+from ganzoo.registry.discovery import installed
 
 MARGIN = 2**31
 KINDS = ("generator", "discriminator", "ssl")
 NUMBERS = (0, 1, -1, 3, 2**14, 2**14 + 1, 2**20, 10**9, 2**31, 2**31 + 1, 2**63, 2**64 - 1, 10**400, -(10**400))
-HUGE = "9" * 5000  # digits; Python reads no such int
+HUGE = "9" * 5000  # more digits than Python converts to an int
 
 
 def deep(levels: int) -> Any:
-    """Return lists in lists."""
+    """Return nested lists."""
     value: Any = 0
     for _ in range(levels):
         value = [value]
@@ -73,14 +73,14 @@ TYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "U16", "U
 
 
 def rng_of(seed: int, number: int) -> random.Random:
-    """Return the source of randomness of one input."""
+    """Return the random number generator of one input."""
     return random.Random(f"{seed} {number}")
 
 
 def make_model(folder: Path) -> GAN:
     """Write the model folder whose files are mutated, and return the model."""
     values = {"gen": "mlp", "disc": "mlp", "gen.hidden": 4, "data.size": 8}
-    gan = GAN.build(configure(values=values), ImageShape(1, 8, 10), class_names=[str(n) for n in range(10)])
+    gan = GAN.build(configure(values=values), ImageShape(1, 8, 8, 10), class_names=[str(n) for n in range(10)])
     gan.save(folder)
     return gan
 
@@ -98,7 +98,7 @@ def mutated_config(text: bytes, rng: random.Random) -> bytes:
 
 
 def mutate(value: Any, rng: random.Random) -> None:
-    """Change one thing in a JSON value: a value for a hostile or another one, a key gone or added, two swapped."""
+    """Change a JSON value in one place: replace a value, remove or add a key, or swap two values."""
     places = within(value)
     if not places:
         return
@@ -119,27 +119,29 @@ def mutate(value: Any, rng: random.Random) -> None:
 
 
 def option(components: dict[str, Any], rng: random.Random) -> None:
-    """Change a component: for another one, or one of its options that is likely to be its."""
+    """Replace a component by another one, or one of its options by a hostile value."""
     kind = rng.choice(KINDS)
-    if isinstance(part := components.get(kind), dict):
+    if isinstance(component := components.get(kind), dict):
         if rng.random() < 0.1:
-            part["name"] = rng.choice([r.qualified for r in installed().list(kind)]) + rng.choice(("", "/resnet18"))
-        elif isinstance(options := part.get("options"), dict):
+            component["name"] = rng.choice([r.qualified for r in installed().list(kind)]) + rng.choice(
+                ("", "/resnet18")
+            )
+        elif isinstance(options := component.get("options"), dict):
             options[rng.choice(OPTIONS)] = hostile(rng)
 
 
 def hostile(rng: random.Random) -> Any:
-    """Return a value that a file of ours would not have."""
+    """Return a value that the library does not write."""
     return copy(rng.choice(VALUES))
 
 
 def copy(value: Any) -> Any:
-    """Return a JSON value anew."""
+    """Return a copy of a JSON value."""
     return json.loads(json.dumps(value))
 
 
 def within(value: Any, levels: int = 5) -> list[tuple[Any, Any]]:
-    """Return the places in a JSON value, so many levels deep, as the container and the key."""
+    """Return (container, key) of every place in a JSON value, down to some level."""
     if not levels:
         return []
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
@@ -147,7 +149,7 @@ def within(value: Any, levels: int = 5) -> list[tuple[Any, Any]]:
 
 
 def mutated_text(content: bytes, rng: random.Random) -> bytes:
-    """Return JSON with what no writer makes: a key twice, endless numbers, brackets without end, other encodings."""
+    """Return JSON that no writer produces: duplicate keys, huge numbers, deep nesting, other encodings."""
     at = rng.choice([n for n in range(len(content)) if content[n : n + 1] in b'":,{}[]'])
     match rng.randrange(5):
         case 0:
@@ -163,7 +165,7 @@ def mutated_text(content: bytes, rng: random.Random) -> bytes:
 
 
 def mutated_bytes(content: bytes, rng: random.Random) -> bytes:
-    """Return bytes of which some are others, gone, there twice or new."""
+    """Return bytes after one mutation: some are changed, removed, repeated or inserted."""
     data, at = bytearray(content), rng.randrange(len(content) + 1)
     end = min(at + rng.choice((1, 2, 8, 64, 1024)), len(data))
     match rng.randrange(5):
@@ -182,7 +184,7 @@ def mutated_bytes(content: bytes, rng: random.Random) -> bytes:
 
 
 def mutated_weights(content: bytes, rng: random.Random) -> bytes:
-    """Return a safetensors file with another length, another header (its JSON or its bytes), or other data."""
+    """Return a safetensors file with a changed length, header (its JSON or its bytes) or data."""
     size = int.from_bytes(content[:8], "little")
     text, data = content[8 : 8 + size], content[8 + size :]
     kind = rng.random()
@@ -206,7 +208,7 @@ def mutated_weights(content: bytes, rng: random.Random) -> bytes:
 
 
 def mutate_header(header: dict[str, Any], rng: random.Random) -> None:
-    """Change one thing in a header: a tensor's type, shape, place or name, or as in any JSON."""
+    """Change a header in one place: type, shape, offsets or name of a tensor, or as any JSON value."""
     if rng.random() < 0.3 or not header:
         return mutate(header, rng)
     name = rng.choice([*header])
@@ -235,44 +237,44 @@ def mutate_header(header: dict[str, Any], rng: random.Random) -> None:
 
 
 def read_config(folder: Path, content: bytes) -> None:
-    """Read a model folder with another `config.json`."""
+    """Load a model folder with another `config.json`."""
     (folder / "config.json").write_bytes(content)
     GAN.from_pretrained(folder)
 
 
 def read_weights(path: Path, content: bytes, network: torch.nn.Module) -> None:
-    """Check a safetensors file as reading a model does, and read it into its network when that has no objection."""
-    path.unlink(missing_ok=True)  # another file: an old one may still be mapped
+    """Check a safetensors file as loading a model does, and load it into its network if the check passes."""
+    path.unlink(missing_ok=True)  # a new file: the old one may still be mapped
     path.write_bytes(content)
     check_weights(path, hashlib.sha256(content).hexdigest(), network.state_dict(), path.name)
     network.load_state_dict(read_tensors(path))
 
 
 def outcome(read: Callable[[], None]) -> tuple[str, str]:
-    """Return which error a reading ends with, and what it says where it is not a documented one."""
+    """Return the type of the error that a read raises, and its message if the error is not documented."""
     try:
         read()
     except GanzooError as error:
         return type(error).__name__, ""
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a panic of a library in Rust is no Exception
+    except BaseException as error:  # a panic in a Rust library is not an Exception
         return f"undocumented {type(error).__name__}", f"{type(error).__name__}: {error}"
     return "read", ""
 
 
 def count(times: int, attempt: Callable[[int], Callable[[], None]]) -> dict[str, Any]:
-    """Return how often each outcome came, the first undocumented ones, seconds, and peak memory before and after."""
+    """Return how often each outcome occurs, the first undocumented ones, seconds, and peak memory before and after."""
     found: Counter[str] = Counter()
     wrong: list[str] = []
     before, began, slowest = peak(), time.perf_counter(), (0.0, 0)
     for number in range(times):
         read, start = attempt(number), time.perf_counter()
-        name, said = outcome(read)
+        name, message = outcome(read)
         slowest = max(slowest, (time.perf_counter() - start, number))
         found[name] += 1
-        if said and len(wrong) < 20:
-            wrong.append(f"{number}: {said:.300}")
+        if message and len(wrong) < 20:
+            wrong.append(f"{number}: {message:.300}")
     return {
         "inputs": times,
         "outcomes": dict(found.most_common()),
@@ -284,12 +286,12 @@ def count(times: int, attempt: Callable[[int], Callable[[], None]]) -> dict[str,
 
 
 def peak() -> int:
-    """Return the MiB that this process had in memory at most."""
+    """Return the peak memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def limit_memory(margin: int = MARGIN) -> None:
-    """Refuse this process more address space than it has now and a margin, in bytes."""
+    """Limit the address space of this process to what it has now and a margin, in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     bound = pages * resource.getpagesize() + margin
     resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
@@ -322,7 +324,7 @@ def main() -> None:
             content = mutated_weights(weights, rng_of(chosen.seed, number))
             return lambda: read_weights(path, content, network)
 
-        result = {
+        result: dict[str, Any] = {
             "seed": chosen.seed,
             "networks": list(gan.networks),
             "margin_MiB": MARGIN >> 20,
@@ -330,7 +332,7 @@ def main() -> None:
             "headers": count(chosen.headers, one_header),
         }
     record("hostile", result)
-    raise SystemExit(any(result[what]["undocumented"] for what in ("configs", "headers")))  # type: ignore[index]
+    raise SystemExit(any(result[what]["undocumented"] for what in ("configs", "headers")))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How well the latents of generated images are found again: PSNR of `project`, and what finding them costs.
+"""Measure how well `project` finds the latents of generated images: PSNR, and CPU seconds per image.
 
     python -m benchmarks.inversion [--run FOLDER] [--images N]
 
-The model is that of the README's first command after installation, `ganzoo train`: trained here, or a run of it.
-The images are its own, so that a perfect search finds every one of them. Held-out images are searched for beside them:
-how near those come says what the generator can make.
+The model is that of the README's first command, `ganzoo train`: trained here, or an existing run. Generated images can
+be reconstructed exactly, so their PSNR measures the search. The PSNR of held-out images also depends on what the
+generator can generate.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import torch
 
 import ganzoo
 from benchmarks.record import record
-from ganzoo.metrics.evidence import chosen, uint8
+from ganzoo.metrics.evidence import choose_indices, read_batches
 from ganzoo.report.page import images_of_run
-from ganzoo.run import Run
+from ganzoo.run.folder import Run
 from ganzoo.sampling import project
 
 SEED = 1000
 
 
 def measure(folder: Path, number: int) -> dict[str, object]:
-    """Search for generated and for held-out images."""
+    """Project generated and held-out images, and return the PSNR and seconds of each kind."""
     gan = ganzoo.GAN.from_pretrained(folder)
     data = images_of_run(gan, Run(folder))
-    held_out = torch.cat([*uint8(data.test, chosen(len(data.test), number, 0))])
-    result: dict[str, object] = {"step": gan.facts["step"], "images": number}
+    held_out = torch.cat([*read_batches(data.test, [choose_indices(len(data.test), number, 0)])])
+    result: dict[str, object] = {"step": gan.metadata["step"], "images": number}
     for name, images in (("generated", gan.sample(number, seed=SEED)), ("held_out", held_out)):
         began = time.process_time()
         psnr = project(gan, images).psnr.sort().values

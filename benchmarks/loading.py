@@ -1,13 +1,13 @@
-"""Milliseconds that `from_pretrained` from the cache and a first sample take, over the same by hand; torch is imported.
+"""Compare `from_pretrained` from the cache and a first sample with the same by hand, in milliseconds.
 
     python -m benchmarks.loading [--rounds 15] [--networks sngan,stylegan2,dcgan]
 
-By hand is: make the same modules, read the same safetensors into them, and run the generator. Every measurement is a
-process of its own; the kinds take turns, and find their modules compiled, as pip leaves them. `hub` asks a Hub on
-loopback which commit `main` is, as a user's would be asked over the network; `cache` names the commit, which the cache
-holds; `offline` has HF_HUB_OFFLINE=1. `generator` reads that network alone, `whole` the discriminator
-too. `all` begins after `import torch`, `work` after the other imports, which by hand are fewer. The models are
-untrained, for RGB images of 32×32.
+By hand means: create the same modules, load the same safetensors into them, run the generator. Every measurement is a
+process of its own; the ways take turns, and their modules are compiled to bytecode, as after `pip install`. `hub` asks
+a Hub server on this machine for the commit of `main`; `cache` names a commit that is in the cache; `offline` has
+HF_HUB_OFFLINE=1. `generator` loads that network alone, `whole` the discriminator, too. `all` is the time after `import
+torch`, `work` the time after the other imports, which are fewer by hand. The models are untrained, for RGB images of
+32×32.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PUBLISH = """
 import sys
 from ganzoo import GAN, ImageShape, configure
 values = {"gen": sys.argv[1], "disc": sys.argv[1], "ssl": "none", "data.size": SIZE}
-gan = GAN.build(configure(values=values), ImageShape(3, SIZE, 0))
+gan = GAN.build(configure(values=values), ImageShape(3, SIZE, SIZE, 0))
 gan.push_to_hub("NAME")
 GAN.from_pretrained("NAME")
 """
@@ -39,24 +39,24 @@ GAN.from_pretrained("NAME")
 LIBRARY = """
 from ganzoo.model import GAN
 imported()
-gan = GAN.from_pretrained("NAME", revision=REVISION, part=None if whole else "generator")
+gan = GAN.from_pretrained("NAME", revision=REVISION, network=None if whole else "generator")
 images = gan.sample(1, seed=0)
 """
 
 BY_HAND = """
 from safetensors.torch import load_file
 from ganzoo import ImageShape
-from ganzoo.critic import Critic
-from ganzoo.strategy import RealnessHead
+from ganzoo.strategy.heads import RealnessHead
+from ganzoo.strategy.networks import HeadedNetwork
 imported()
-shape = ImageShape(3, SIZE, 0)
+shape = ImageShape(3, SIZE, SIZE, 0)
 def read(network, name):
     network.load_state_dict(load_file(f"{folder}/{name}.safetensors"))
     return network.requires_grad_(False).eval()
 generator = read(import_module(f"ganzoo_zoo.generators.{zoo}").Generator(shape, **options["generator"]), "generator")
 if whole:
     trunk = import_module(f"ganzoo_zoo.discriminators.{zoo}").Discriminator(shape, **options["discriminator"])
-    discriminator = read(Critic(trunk, RealnessHead(trunk)), "discriminator")
+    discriminator = read(HeadedNetwork(trunk, RealnessHead(trunk)), "discriminator")
 with torch.no_grad():
     images = generator(torch.randn(1, generator.z_dim, generator=torch.Generator().manual_seed(0)))
 """
@@ -85,12 +85,12 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def script(code: str) -> str:
-    """Return code with its constants."""
+    """Return code with its constants filled in."""
     return code.replace("NAME", NAME).replace("SIZE", str(SIZE))
 
 
 def python(code: str, *words: str, **environ: str) -> str:
-    """Run Python code in a fresh process and return what it prints."""
+    """Run Python code in a new process, and return what it prints."""
     command = [sys.executable, "-c", script(code), *words]
     done = subprocess.run(
         command,
@@ -105,31 +105,31 @@ def python(code: str, *words: str, **environ: str) -> str:
 
 
 def measure(network: str, rounds: int) -> dict[str, Any]:
-    """Publish a model, and time reading it each way."""
+    """Publish a model, and time loading it each way."""
     with tempfile.TemporaryDirectory() as place, Hub({TOKEN: "alice"}) as hub:
         environ = hub.env(Path(place), TOKEN)
         python(PUBLISH, network, **environ)
         folder = next(Path(place).glob("hub/models--*/snapshots/*"))
         components = json.loads((folder / "config.json").read_text())["components"]
-        options = json.dumps({kind: part["options"] for kind, part in components.items()})
+        options = json.dumps({kind: component["options"] for kind, component in components.items()})
         found: dict[str, Any] = {path.name: path.stat().st_size for path in sorted(folder.glob("*.safetensors"))}
-        for part in ("generator", "whole"):
+        for scope in ("generator", "whole"):
             times: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
             images = set()
             for number in range(rounds + 1):
                 for way, (code, more) in WAYS.items():
-                    words = network, str(folder), part, options
+                    words = network, str(folder), scope, options
                     seconds, digest = json.loads(python(TIMED.replace("CODE", code), *words, **{**environ, **more}))
                     images.add(digest)
-                    if number:  # the first round warms the disk's cache
+                    if number:  # the first round warms the disk cache
                         times[way].append(seconds)
-            assert len(images) == 1, "the ways do not make the same image"
-            found[part] = {span: compare(times, span) for span in ("all", "work")}
+            assert len(images) == 1, "the ways do not generate the same image"
+            found[scope] = {span: compare(times, span) for span in ("all", "work")}
     return found
 
 
 def compare(times: dict[str, list[dict[str, float]]], span: str) -> dict[str, float]:
-    """Return the median milliseconds of each way, and their ratios to those by hand."""
+    """Return the median milliseconds of each way, and their ratios to that by hand."""
     median = {way: statistics.median(t[span] for t in rows) for way, rows in times.items()}
     way_names = [way for way in WAYS if way != "by hand"]
     ratios = {f"{way} over by hand": round(median[way] / median["by hand"], 3) for way in way_names}

@@ -1,4 +1,4 @@
-"""Keep a measurement with what it depends on: machine, versions, commit."""
+"""Store a measurement with what it depends on: machine, versions, commit."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ganzoo.storage import to_json, write_file
+from ganzoo.base.storage import to_json, write_file
+from ganzoo.data.prepare import Dataset, InMemory
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -46,13 +48,28 @@ def where() -> dict[str, Any]:
 
 
 def with_commits(run: Path) -> dict[str, Any]:
-    """Return `where()` for a run that may have been begun earlier, with every commit, which a file beside it keeps."""
+    """Return `where()` with every commit that a run was continued with; a file beside the run keeps them."""
     here, path = where(), run.parent / f"{run.name}.commits.json"
-    made = json.loads(path.read_text(encoding="utf-8")) if run.exists() and path.is_file() else []
-    made = list(dict.fromkeys([*made, here["commit"]]))
+    commits = json.loads(path.read_text(encoding="utf-8")) if run.exists() and path.is_file() else []
+    commits = list(dict.fromkeys([*commits, here["commit"]]))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, to_json(made))
-    return {**here, "commit": ", ".join(made)}
+    write_file(path, to_json(commits))
+    return {**here, "commit": ", ".join(commits)}
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done what it was asked: without that, a clock measures how fast work is handed out."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def images_in_memory(data: Dataset) -> Tensor:
+    """Return the training images `[N, C, H, W]` uint8. Ends the program if they are streamed from disk."""
+    if not isinstance(data.train, InMemory):
+        raise SystemExit(
+            f"error: the images of '{data.name}' are not held in memory, where the bare loop looks for them"
+        )
+    return data.train.pixels
 
 
 def _git(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""Seconds that `ganzoo list` and `ganzoo --help` take: median of 20, warm disk.
+"""Measure the seconds of `ganzoo list` and `ganzoo --help`: median of 20, warm disk cache.
 
 python -m benchmarks.startup
 """

@@ -1,10 +1,10 @@
-"""Run a named study on MNIST with `ganzoo study`, and keep what came of it, with its command, machine and commit.
+"""Run a named study on MNIST with `ganzoo study`, and record its results with command, machine and commit.
 
     python -m benchmarks.studies NAME --data FOLDER [--seeds A-B] [--runs FOLDER] [--workers N]
 
-FOLDER holds MNIST in the Hub's parquet layout. The same command goes on where it was stopped; with more seeds it
+FOLDER holds MNIST in the Hub's parquet layout. The same command continues a study that was stopped; with more seeds it
 extends the study, whose file then names every commit that it was run with. Writes benchmarks/results/studies/NAME.json,
-and the curve of one with several numbers of labels to docs/assets/NAME.svg.
+and docs/assets/NAME.svg if the study has several numbers of labels.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 
 import ganzoo.cli
 from benchmarks.record import RESULTS, with_commits
-from ganzoo.storage import to_json, write_file
+from ganzoo.base.storage import to_json, write_file
 
 FOLDER = RESULTS / "studies"
 ASSETS = Path(__file__).parents[1] / "docs" / "assets"
 BUDGET = (
-    "--gen dcgan --disc dcgan --set gen.width=16 --set disc.width=16 --set disc.norm=group --size 32 --batch 64 "
+    "--gen dcgan --disc dcgan --set gen.width=16 --set disc.width=16 --set disc.norm=group --size 32 --batch-size 64 "
     "--steps 1500 --set data.shift=2 --set data.strength=0.5 --set optimizer.lr=0.001 "
-    "--set optimizer.schedule=linear --set optimizer.hold=0.5 --set evaluate_every=1500"
+    "--set optimizer.schedule=linear --set optimizer.decay_start=0.5 --set evaluate_every=1500"
 )
 EVERY = (
     "supervised,kplus1,kplus1:ssl.adversarial_weight=0,autoencoder,autoencoder:ssl.gan=off,mdgan,"
@@ -44,7 +44,7 @@ STUDIES = {
 
 
 def command(name: str, data: str = "mnist", seeds: str | None = None) -> list[str]:
-    """Return the command of a study, without where it is kept."""
+    """Return the command of a study, without its output folder."""
     words = shlex.split(f"ganzoo study {STUDIES[name]}")
     if seeds:
         words[words.index("--seeds") + 1] = seeds
@@ -52,20 +52,20 @@ def command(name: str, data: str = "mnist", seeds: str | None = None) -> list[st
 
 
 def keep(name: str, out: Path, here: dict[str, Any]) -> None:
-    """Write what a study folder has, and the command that makes all of it."""
-    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    seeds = sorted({cell["seed"] for cell in found["cells"]})
+    """Write the results in a study folder, and the command that repeats all of them."""
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    seeds = sorted({cell["seed"] for cell in results["cells"]})
     if seeds != [*range(seeds[0], seeds[-1] + 1)]:
-        raise SystemExit(f"error: seeds {seeds} leave some out, so that no command makes them all; run those too")
+        raise SystemExit(f"error: seeds {seeds} leave some out, so that no command repeats them all; run those, too")
     shown = shlex.join(command(name, seeds=f"{seeds[0]}-{seeds[-1]}")) + f" --out studies/{name}"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    write_file(FOLDER / f"{name}.json", to_json({"result": {"command": shown, **found}, **here}))
-    if len({row["labels"] for row in found["table"]}) > 1:  # else there is no curve to be seen
+    write_file(FOLDER / f"{name}.json", to_json({"result": {"command": shown, **results}, **here}))
+    if len({row["labels"] for row in results["table"]}) > 1:  # otherwise there is no curve
         shutil.copy(out / "curve.svg", ASSETS / f"{name}.svg")
 
 
 def main() -> None:
-    """Run, keep and tell."""
+    """Run the study, and record it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=STUDIES)
     parser.add_argument("--data", metavar="FOLDER", required=True)

@@ -1,9 +1,9 @@
-"""A short run of every generator on MNIST, and 64 images of each: what the architectures look like after minutes.
+"""Train every generator on MNIST for some minutes, and draw 64 images of each.
 
     python -m benchmarks.zoo_grids --data FOLDER [--only NAME ...] [--runs FOLDER]
 
 FOLDER holds MNIST in the Hub's parquet layout. Writes docs/assets/zoo/NAME.png and benchmarks/results/zoo/NAME.json,
-with the command, its time and the machine. A run that was cut short goes on with the same command.
+with the command, its time and the machine. The same command continues a run that was interrupted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from benchmarks.record import RESULTS, where
-from ganzoo.storage import to_json, write_file
+from ganzoo.base.storage import to_json, write_file
 
 FOLDER = RESULTS / "zoo"
 PICTURES = Path(__file__).parents[1] / "docs" / "assets" / "zoo"
@@ -41,12 +41,12 @@ RUNS = {
 
 
 def command(name: str) -> list[str]:
-    """Return the command of a run, without its data and its folder."""
-    return shlex.split(f"ganzoo train {RUNS[name]} --batch 64")
+    """Return the command of a run, without data and run folder."""
+    return shlex.split(f"ganzoo train {RUNS[name]} --batch-size 64")
 
 
 def main() -> None:
-    """Train, draw and keep."""
+    """Train, draw and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="FOLDER", required=True)
     parser.add_argument("--only", nargs="+", choices=RUNS, default=[*RUNS])

@@ -1,8 +1,9 @@
-"""What was measured, as tables: every number of the pages comes from the JSON in benchmarks/results."""
+"""Tables of measurements: every number on the pages comes from the JSON files in benchmarks/results."""
 
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,59 +12,80 @@ from typing import Any
 from tables import code, table
 
 from ganzoo import configure
-from ganzoo.config import Config
-from ganzoo.registry import installed
+from ganzoo.cli.settings import FORMER_FLAGS
+from ganzoo.config.migrate import renamed_key
+from ganzoo.config.schema import Config
+from ganzoo.registry.discovery import installed
+from ganzoo.run.folder import FORMER_METRICS
 from ganzoo.study import short
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 OFF = "ssl.gan=off"
 HERE = "; here "
-"""What comes after it in a preset's summary is said by a column of its own."""
+"""What follows it in a preset's summary has a column of its own."""
+WATCHED = {
+    "generator slope": "generator_loss_slope",
+    "discriminator slope": "discriminator_loss_slope",
+    "diversity": "diversity",
+}
+"""Metrics whose smallest values are shown for runs that were watched, by the headings of their columns."""
+FORMER = {new: old for old, new in FORMER_METRICS.items()}
+HASH = re.compile(r"[0-9a-f]{64}")
+FLAG = re.compile(r"(?<= )(--set )?([\w.-]+)(?==| |$)")
 
 
 def measured() -> str:
-    """Return a section for each file in benchmarks/results, with where it was measured."""
+    """Return a section for each file in benchmarks/results, with the machine that it was measured on."""
     return "\n\n".join(measurement(path.stem, read(path)) for path in sorted(RESULTS.glob("*.json")))
 
 
 def measurement(name: str, kept: dict[str, Any]) -> str:
-    """Return one measurement: every value, then machine, versions and commit."""
+    """Return one measurement: command, machine, versions, commit, and every value."""
     rows = [
-        [f"`{key}`", str(value)]
+        [f"`{key}`", measured_value(key, value)]
         for key, value in flat(kept["result"])
         if key != "command" and not isinstance(value, list)
     ]
     command = kept["result"].get("command", f"python -m benchmarks.{name}")
     head = f"## {name.replace('_', ' ')}\n\n`{command}`. {stamp(kept)}"
-    return f"{head}\n\n{table(['what', 'value'], rows)}"
+    return f"{head}\n\n{table(['name', 'value'], rows)}"
+
+
+def measured_value(key: str, value: Any) -> str:
+    """Return a value as a cell of a table shows it."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if HASH.fullmatch(str(value)):
+        return f"{value[:8]}…"
+    return code(value) if key.endswith("command") else str(value)
 
 
 def reproductions() -> str:
-    """Return a table of the runs of presets on MNIST: what came of them, every value with its split."""
+    """Return a table of the runs of presets on MNIST, every value with its split."""
     return runs_table(lambda r: "" if as_now(r) else ", an earlier recipe", lambda r: not r.get("changed"))
 
 
 def variations() -> str:
-    """Return a table of the runs of presets with something changed on purpose."""
+    """Return a table of the runs of presets with changed settings."""
     return runs_table(lambda r: "".join(f", {code(c)}" for c in r["changed"]), lambda r: bool(r.get("changed")))
 
 
 def runs_table(more: Callable[[dict[str, Any]], str], shown: Callable[[dict[str, Any]], bool]) -> str:
-    """Return a table of runs; `more` is said of each beside its preset."""
+    """Return a table of runs; `more` returns what is added to the name of a run's preset."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for kept in runs():
         if shown(r := kept["result"]):
             key = (r["preset"], more(r), -r["labels"], r["steps"], kept["machine"]["cores"])
             groups.setdefault(key, []).append(kept)
     if not groups:
-        return "None was run to its end yet."
+        return "None has been run yet."
     rows, stamps = [], {}
-    for (preset, said, labels, steps, cores), group in sorted(groups.items()):
+    for (preset, added, labels, steps, cores), group in sorted(groups.items()):
         results = sorted((k["result"] for k in group), key=lambda r: r["seed"])
         errors = [r["error"] for r in results]
         raw = statistics.fmean(r["error_raw"] for r in results)
         minutes = statistics.fmean(r["seconds"] for r in results) / 60
-        name = code(preset) + said
+        name = code(preset) + added
         rows.append(
             [
                 name, str(-labels), f"**{spread(errors)}** ({len(errors)})", percent(statistics.median(errors)),
@@ -77,47 +99,49 @@ def runs_table(more: Callable[[dict[str, Any]], str], shown: Callable[[dict[str,
 
 
 def preset_gains() -> str:
-    """Return how much better presets as they are now are than with something changed, split by split."""
+    """Return how much better presets are than the same presets with changed settings, split by split."""
     errors: dict[tuple[Any, ...], dict[int, float]] = {}
     for kept in runs():
         changed = (r := kept["result"]).get("changed", [])
-        if changed and len(changes(r)) == len(changed):  # else it is of an earlier recipe
+        if changed and len(changes(r)) == len(changed):  # otherwise it ran an earlier recipe
             errors.setdefault((r["preset"], r["labels"], *changed), {})[r["split_seed"]] = r["error"]
     rows = []
     for (preset, labels, *changed), found in sorted(errors.items()):
         better = as_is(preset, labels)
         values = [difference(found, better), str(len(found.keys() & better.keys()))]
         rows.append([code(preset), str(labels), ", ".join(map(code, changed)), *values])
-    return table(["preset", "labels", "than with", "better by", "splits"], rows) if rows else "None was run yet."
+    return (
+        table(["preset", "labels", "compared with", "better by", "splits"], rows) if rows else "None has been run yet."
+    )
 
 
 def runs() -> list[dict[str, Any]]:
-    """Return what is kept of the runs of presets on MNIST."""
+    """Return the stored results of the runs of presets on MNIST."""
     return [read(path) for path in sorted((RESULTS / "ssl_mnist").glob("*.json"))]
 
 
 def as_is(preset: str, labels: int) -> dict[int, float]:
-    """Return the errors by split of a preset as it is now; a split that was run again counts once, as it was first."""
-    wanted = [k["result"] for k in runs() if (k["result"]["preset"], k["result"]["labels"]) == (preset, labels)]
-    return {r["split_seed"]: r["error"] for r in reversed(wanted) if not r.get("changed") and as_now(r)}
+    """Return the errors of a preset's present recipe by split; of a split that was run twice, the first error."""
+    results = [k["result"] for k in runs() if (k["result"]["preset"], k["result"]["labels"]) == (preset, labels)]
+    return {r["split_seed"]: r["error"] for r in reversed(results) if not r.get("changed") and as_now(r)}
 
 
 def as_now(result: dict[str, Any]) -> bool:
-    """Whether a run had its preset's recipe as it is now."""
+    """Return whether a run had the present recipe of its preset."""
     return result["preset"] in {r.component.name for r in installed().list("preset")} and not changes(result)
 
 
 def changes(result: dict[str, Any]) -> list[str]:
-    """Return the settings of a run that its preset does not have now, but for seed, labels and how often it looked."""
+    """Return the settings in which a run differs from its preset, apart from seed, labels and evaluation intervals."""
     now = dict(flat(configure(preset=result["preset"]).to_dict()))
-    then = dict(flat(Config.parse(result["config"]).to_dict()))
+    then = dict(flat(Config.restore(result["config"]).to_dict()))
     keys = [key for key in dict.fromkeys([*then, *now]) if then.get(key) != now.get(key)]
-    about = ("seed", "data.split_seed", "data.labels")
-    return [key for key in keys if key not in about and not key.endswith("_every")]
+    ignored = ("seed", "data.split_seed", "data.labels")
+    return [key for key in keys if key not in ignored and not key.endswith("_every")]
 
 
 def published() -> str:
-    """Return a table of the presets for few labels, with their papers and what these have."""
+    """Return a table of the presets for few labels: source, published result and result here."""
     rows = [
         [code(r.component.name), r.component.summary.partition(HERE)[0], r.component.paper, ran(r.component.name)]
         for r in installed().list("preset")
@@ -132,43 +156,43 @@ def few_labels(values: Mapping[str, Any]) -> bool:
 
 
 def ran(preset: str) -> str:
-    """Return what a preset as it is now came to with its own number of labels, or that it was not run."""
+    """Return the error of a preset's present recipe with its own number of labels, or that it has not been run."""
     errors = as_is(preset, installed().get("preset", preset).component.load()["data"]["labels"])
     return f"{spread([*errors.values()])} % ({len(errors)} runs)" if errors else "not yet run"
 
 
 def zoo() -> str:
-    """Return a section for each generator that was run for minutes: its images, command, time and machine."""
-    parts = []
+    """Return a section for each generator that was trained for minutes: images, command, time and machine."""
+    sections = []
     for path in sorted((RESULTS / "zoo").glob("*.json")):
         kept, name = read(path), path.stem
         r = kept["result"]
-        said = f"{r['steps']} steps in {r['seconds'] / 60:.1f} minutes. {stamp(kept)}"
-        picture = f"![64 digits made by {name}, in a grid](assets/zoo/{name}.png)"
-        parts.append(f"### {name}\n\n{picture}\n\n```bash\n{r['command']}\n```\n\n{said}")
-    return "\n\n".join(parts) or "None was run yet."
+        cost = f"{r['steps']} steps in {r['seconds'] / 60:.1f} minutes. {stamp(kept)}"
+        picture = f"![Grid of 64 digits generated by {name}](assets/zoo/{name}.png)"
+        sections.append(f"### {name}\n\n{picture}\n\n```bash\n{current(r['command'])}\n```\n\n{cost}")
+    return "\n\n".join(sections) or "None has been run yet."
 
 
 def matrix() -> str:
-    """Return how many combinations of parts were tried, part by part of the matrix, and why some are refused."""
-    parts = [read(p) for p in sorted((RESULTS / "matrix").glob("*-of-*.json"))]
-    if not parts:
-        return "It was not run in full yet."
+    """Return how many combinations of components were tried, and the reasons for which some are refused."""
+    shares = [read(p) for p in sorted((RESULTS / "matrix").glob("*-of-*.json"))]
+    if not shares:
+        return "It has not been run in full yet."
     of = int(next((RESULTS / "matrix").glob("*-of-*.json")).stem.rpartition("-")[2])
-    total = {name: sum(p["result"][name] for p in parts) for name in ("trained", "refused", "failed")}
+    total = {name: sum(s["result"][name] for s in shares) for name in ("trained", "refused", "failed")}
     reasons: dict[str, int] = {}
-    for part in parts:
-        for reason, n in part["result"]["reasons"].items():
+    for share in shares:
+        for reason, n in share["result"]["reasons"].items():
             reasons[reason] = reasons.get(reason, 0) + n
     rows = [[str(n), reason] for reason, n in sorted(reasons.items(), key=lambda r: -r[1])]
-    said = ", ".join(f"{n:,} {name}" for name, n in total.items())
-    done = "All" if len(parts) == of else f"{len(parts)} of {of} parts of all"
-    head = f"**{done} combinations: {said}.** {'; '.join(dict.fromkeys(stamp(p) for p in parts))}"
-    return f"{head}\n\n{table(['refused', 'why'], rows)}"
+    counts = ", ".join(f"{n:,} {name}" for name, n in total.items())
+    done = "All" if len(shares) == of else f"{len(shares)} of {of} shares of all"
+    head = f"**{done} combinations: {counts}.** {'; '.join(dict.fromkeys(map(stamp, shares)))}"
+    return f"{head}\n\n{table(['refused', 'reason'], rows)}"
 
 
 def studies(*names: str) -> str:
-    """Return studies by name, or all: table, command, every value, where each was made."""
+    """Return studies by name, or all: command, table, machine and every value."""
     return "\n\n".join(study(name) for name in names or sorted(p.stem for p in (RESULTS / "studies").glob("*.json")))
 
 
@@ -183,7 +207,7 @@ def study(name: str) -> str:
     values = [[code(t["strategy"]), str(t["labels"]), ", ".join(map(percent, t["errors"]))] for t in result["table"]]
     return "\n\n".join(
         [
-            f"```bash\n{result['command']}\n```",
+            f"```bash\n{current(result['command'])}\n```",
             table(["strategy", *(f"{n} labels" for n in labels)], rows),
             f"Test error in %, mean ± sample standard deviation (runs); averaged weights. {stamp(kept)}",
             "Every value, by seed:",
@@ -193,7 +217,7 @@ def study(name: str) -> str:
 
 
 def gains(*names: str) -> str:
-    """Return how much better than labels alone every strategy of studies is, and what its GAN adds of it, by seed."""
+    """Return how much better every strategy is than `supervised`, and the share of its GAN, seed by seed."""
     cells = [cell for name in names for cell in read(RESULTS / "studies" / f"{name}.json")["result"]["cells"]]
     errors: dict[str, dict[tuple[Any, int], float]] = {}
     for cell in cells:
@@ -205,7 +229,7 @@ def gains(*names: str) -> str:
             continue
         without = errors.get(f"{strategy.partition(':')[0]}:{OFF}", errors["supervised"])
         rows.append([code(strategy), difference(errors["supervised"], own), difference(without, own)])
-    return table(["strategy", "better than `supervised` by", "of that, the GAN's part"], rows)
+    return table(["strategy", "better than `supervised` by", "of which the GAN contributes"], rows)
 
 
 def difference(worse: dict[Any, float], better: dict[Any, float]) -> str:
@@ -215,61 +239,65 @@ def difference(worse: dict[Any, float], better: dict[Any, float]) -> str:
 
 
 def scores() -> str:
-    """Return a table for each data set that scores were tried on, what they compare, and pictures of the rows."""
-    parts = []
+    """Return a section for each data set that scores were tested on: table, command and pictures."""
+    sections = []
     for path in sorted((RESULTS / "scores").glob("*.json")):
         kept = read(path)
         r, stamped = kept["result"], kept["result"]["stamp"]
         shown = [value for value in next(iter(r["rows"].values())) if not value.endswith("_std")]
         rows = [[name, *(f"{values[value]:.4g}" for value in shown)] for name, values in r["rows"].items()]
         wrong = [code(value) for value, right in r["ordered"].items() if not right]
-        said = f"**Not ordered as it must be:** {', '.join(wrong)}." if wrong else (
-            f"Ordered as they must be: {', '.join(map(code, r['ordered']))}."
+        verdict = f"**In the wrong order:** {', '.join(wrong)}." if wrong else (
+            f"In the right order: {', '.join(map(code, r['ordered']))}."
         )  # fmt: skip
-        about = (
+        details = (
             f"{r['number']:,} images of each row, {stamped['real_count']:,} of {stamped['real']}; features "
             f"{code(stamped['extractor'])} {stamped['extractor_sha256'][:8]}, resize: {stamped['resize']}. "
             f"Trained in {r['seconds']['training'] / 60:.1f} minutes. {stamp(kept)}"
         )
         names = ", ".join(r["rows"])
         picture = f"![Rows of images: {names}](assets/scores/{r['data']}.png)"
-        command = f"```bash\n{r['command']}\n```"
-        parts.append("\n\n".join([f"### {r['data']}", table(["", *shown], rows), said, picture, command, about]))
-    return "\n\n".join(parts) or "None was run yet."
+        command = f"```bash\n{current(r['command'])}\n```"
+        heading = f"### {r['data']}"
+        sections.append("\n\n".join([heading, table(["", *shown], rows), verdict, picture, command, details]))
+    return "\n\n".join(sections) or "None has been run yet."
 
 
 def loading() -> str:
-    """Return a table of what reading a model from the cache takes, against the same by hand."""
+    """Return a table of the time that it takes to load a model from the cache, and to do the same by hand."""
     kept = read(RESULTS / "loading.json")
     rows = [
-        [name, part, *(f"{t[way]:.0f}" for way in ("by hand", "cache")), f"**{t['cache over by hand']:.2f}**",
+        [name, scope, *(f"{t[way]:.0f}" for way in ("by hand", "cache")), f"**{t['cache over by hand']:.2f}**",
          f"{t['offline over by hand']:.2f}", f"{t['hub over by hand']:.2f}"]
         for name, found in kept["result"].items() if name != "rounds"
-        for part in ("generator", "whole")
-        for t in [found[part]["all"]]
+        for scope in ("generator", "whole")
+        for t in [found[scope]["all"]]
     ]  # fmt: skip
     head = ["network", "read", "by hand (ms)", "from the cache (ms)", "ratio", "offline", "when the Hub is asked"]
     return f"{table(head, rows)}\n\n{stamp(kept)}"
 
 
 def watched() -> str:
-    """Return a table of the runs that were watched: what was changed, what was said, and the nearest signs."""
+    """Return a table of the runs that were watched: changed settings, warnings, and the smallest values of metrics."""
     rows, stamps = [], {}
     for path in sorted((RESULTS / "watch").glob("*.json")):
         kept = read(path)
         r = kept["result"]
-        changed = ", ".join(code(f"{key}={value}") for key, value in r["changed"].items())
-        said = "; ".join(f"{w['name']} at step {w['step']}" for w in r["warnings"]) or r["ended"] or "nothing"
-        near = [
-            f"{value:.3g}" if (value := sign.get("least", sign.get("most"))) is not None else ""
-            for sign in (r["nearest"].get(name, {}) for name in ("generator_slope", "discriminator_slope", "diversity"))
-        ]
-        rows.append([code(path.stem), changed, str(r["steps"]), f"**{said}**" if r["warnings"] else said, *near])
+        changed = ", ".join(code(f"{renamed_key(key) or key}={value}") for key, value in r["changed"].items())
+        told = "; ".join(f"{w['name']} at step {w['step']}" for w in r["warnings"]) or r["ended"] or "none"
+        nearest = [r["nearest"].get(name) or r["nearest"].get(FORMER.get(name), {}) for name in WATCHED.values()]
+        least = [f"{value:.3g}" if (value := n.get("least", n.get("most"))) is not None else "" for n in nearest]
+        rows.append([code(path.stem), changed, str(r["steps"]), f"**{told}**" if r["warnings"] else told, *least])
         stamps[stamp(kept)] = None
     if not rows:
-        return "None was run yet."
-    head = ["run", "changed in the preset", "steps", "said", "least `generator_slope`", "least `discriminator_slope`"]
-    return "\n".join([table([*head, "least `diversity`"], rows), "", *(f"- {line}" for line in stamps)])
+        return "None has been run yet."
+    head = ["run", "changed in the preset", "steps", "warnings", *WATCHED]
+    return "\n".join([table(head, rows), "", *(f"- {line}" for line in stamps)])
+
+
+def current(command: str) -> str:
+    """Return a command that was measured earlier with the present names of its flags and configuration keys."""
+    return FLAG.sub(lambda m: f"{m[1]}{renamed_key(m[2]) or m[2]}" if m[1] else FORMER_FLAGS.get(m[2], m[2]), command)
 
 
 def spread(values: Sequence[float], sign: str = "") -> str:
@@ -279,12 +307,12 @@ def spread(values: Sequence[float], sign: str = "") -> str:
 
 
 def percent(value: float) -> str:
-    """Return a part of one in per cent."""
+    """Return a fraction in per cent."""
     return f"{100 * value:.2f}"
 
 
 def stamp(kept: dict[str, Any]) -> str:
-    """Return where and with what a file was measured."""
+    """Return the machine, the versions and the commit of a measurement."""
     machine, versions = kept["machine"], kept["versions"]
     count = machine["cores"]
     where = [machine["processor"], f"{count} core{'s' * (count > 1)}", *machine["bf16"], machine["gpu"] or ""]
@@ -293,7 +321,7 @@ def stamp(kept: dict[str, Any]) -> str:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return what a file holds."""
+    """Return the content of a JSON file."""
     kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return kept
 

@@ -1,28 +1,27 @@
 """Generators, discriminators, losses and semi-supervised strategies as plugins, and one trainer for any of them.
 
-Importing this package imports no torch; that happens when a part is made.
+Importing this package imports no torch; that happens when a component is created.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ganzoo.component import Component, ImageShape
+from ganzoo.registry.component import Component, ImageShape
+from ganzoo.registry.discovery import create, installed
+from ganzoo.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from ganzoo.api import train
-    from ganzoo.config import Config
-    from ganzoo.hookspecs import hookimpl
-    from ganzoo.model import GAN
-    from ganzoo.recipes import configure
-    from ganzoo.registry import Registered, create
+    from ganzoo.config.resolve import configure
+    from ganzoo.config.schema import Config
+    from ganzoo.model.gan import GAN
+    from ganzoo.registry.discovery import Registered
 
 _LAZY = {
-    "Config": "ganzoo.config",
-    "GAN": "ganzoo.model",
-    "configure": "ganzoo.recipes",
-    "create": "ganzoo.registry",
-    "hookimpl": "ganzoo.hookspecs",
+    "Config": "ganzoo.config.schema",
+    "GAN": "ganzoo.model.gan",
+    "configure": "ganzoo.config.resolve",
     "train": "ganzoo.api",
 }
 
@@ -30,13 +29,17 @@ __all__ = ["GAN", "Component", "Config", "ImageShape", "configure", "create", "h
 
 
 def list_components(kind: str | None = None) -> list[Registered]:
-    """Return the installed components of a kind (`"ssl"`, `"generators"`, …), or all of them.
+    """Return the installed components of a kind, or all of them.
 
-    Each has `.kind`, `.qualified` (`plugin/name`), `.plugin` and `.component` (name, summary, paper, …).
-    Raises UnknownComponent for a kind that does not exist.
+    Args:
+        kind: As `ganzoo list` has it: "generators", "ssl", …; the singular works too.
+
+    Returns:
+        Components with `.kind`, `.qualified` (`plugin/name`), `.plugin` and `.component` (name, summary, paper, …).
+
+    Raises:
+        UnknownComponent: There is no such kind.
     """
-    from ganzoo.registry import installed
-
     return installed().list(kind)
 
 

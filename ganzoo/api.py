@@ -6,18 +6,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganzoo.assemble import Experiment, assemble
-from ganzoo.config import Config
-from ganzoo.data import SPLIT, Split
+from ganzoo.config.keys import MODEL_KEYS
+from ganzoo.config.resolve import configure, describe_run, qualify
+from ganzoo.config.schema import Config
+from ganzoo.data.split import SPLIT, Split
 from ganzoo.errors import Diverged
-from ganzoo.format import CONFIG, read_model_file
-from ganzoo.hub import find
-from ganzoo.model import GAN
-from ganzoo.recipes import configure, describe_run
-from ganzoo.registry import Registry, installed
-from ganzoo.report import after_training
-from ganzoo.run import Run, new_folder
-from ganzoo.trainer import Progress, Trainer
+from ganzoo.model.format import CONFIG, read_model_file
+from ganzoo.model.gan import GAN
+from ganzoo.model.hub import find
+from ganzoo.registry.discovery import Registry, installed
+from ganzoo.report.page import after_training
+from ganzoo.run.folder import Run, new_folder
+from ganzoo.training.assemble import assemble
+from ganzoo.training.experiment import Experiment
+from ganzoo.training.trainer import Progress, Trainer
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -27,66 +29,85 @@ def train(
     config: Config | Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
     *,
-    report: Callable[[Progress], None] = lambda _: None,
-    started: Callable[[Experiment, Run], None] = lambda _experiment, _run: None,
+    on_start: Callable[[Experiment, Run], None] = lambda _experiment, _run: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
     registry: Registry | None = None,
 ) -> GAN:
-    """Train a GAN, or continue a run, and return it with averaged weights.
+    """Train a GAN, or continue a run.
 
-    config: a `Config`, or dotted keys over the default one: `{"gen.width": 64, "data.labels": 50}`; None: the run
-        folder's own, or the default one.
-    out: the run folder; one that exists is continued. Default: a new one under `runs/`.
-    report: called with a `Progress` whenever metrics are logged. started: called once before the first step.
+    Args:
+        config: A `Config`, or dotted keys that override the default one: `{"gen.width": 64, "data.labels": 50}`. None:
+            the configuration of the run folder, or the default one.
+        out: Run folder; an existing one is continued. Default: a new one under `runs/`.
+        on_start: Called once before the first step.
+        on_progress: Called whenever metrics are logged.
+        registry: Where component names are looked up; default: what is installed.
 
-    Returns the GAN; `gan.facts` holds `run_folder`, `report`, `step` and `metrics` (`error`: held-out, in [0, 1]).
-    Raises a GanzooError with one sentence.
+    Returns:
+        The GAN with averaged weights. `gan.metadata` holds `run_folder`, `report`, `step` and `metrics` (`error`: the
+        held-out error, in [0, 1]).
+
+    Raises:
+        GanzooError: The message says what is wrong and how to correct it.
     """
     registry = registry or installed()
     if config is None and out is not None:
         config = Config.of_run(out)
     if not isinstance(config, Config):
-        config = configure(values=starting(config or {}, out), registry=registry)
+        config = configure(values=with_model_defaults(config or {}, out), registry=registry)
+    config = qualify(config, registry)  # that of an old run folder may have former names
     kept = Path(out) / SPLIT if out and config.data.split else None
-    begun = bool(out and Run(Path(out)).checkpoints())
-    experiment = assemble(config, registry, Split.of(kept) if kept and kept.is_file() else None, begun)
+    resuming = bool(out and Run(Path(out)).checkpoints())
+    experiment = assemble(config, registry, Split.of(kept) if kept and kept.is_file() else None, resuming)
     run = open_run(experiment, out, registry)
     trainer = Trainer(experiment, run)
-    started(experiment, run)
+    on_start(experiment, run)
     try:
-        trainer.fit(report)
+        trainer.fit(on_progress)
     except Diverged:
         if experiment.backend.main:
             after_training(run.path, None, experiment.data)
         raise
     gan = trainer.averaged
-    gan.facts["run_folder"] = str(run.path)
-    gan.facts["report"] = after_training(run.path, gan, experiment.data) if experiment.backend.main else ""
+    gan.metadata["run_folder"] = str(run.path)
+    gan.metadata["report"] = after_training(run.path, gan, experiment.data) if experiment.backend.main else ""
     return gan
 
 
-def starting(values: Mapping[str, Any], out: str | PathLike[str] | None = None) -> dict[str, Any]:
-    """Return the values of a run with those of the model that it starts from below them: its parts and image size.
+def with_model_defaults(values: Mapping[str, Any], out: str | PathLike[str] | None = None) -> dict[str, Any]:
+    """Return the values of a run, with components and image size of the model that it is initialised from as defaults.
 
-    A name on the Hub is made that of one commit: of the one that the run in `out` began with, if it is there.
-    Raises CorruptFile, BadData or HubError.
+    A name on the Hub is replaced by that of one commit: of the one that the run in `out` began with, if it is there.
+
+    Args:
+        values: Dotted keys; without `init_from` nothing is added.
+        out: The run folder, if it exists.
+
+    Raises:
+        CorruptFile: The model folder is damaged.
+        BadData: There is no such model.
+        HubError: The Hub refuses, or cannot be reached.
     """
-    if not values.get("start"):
+    if not values.get("init_from"):
         return dict(values)
     begun = Config.of_run(out) if out else None
-    if begun and begun.start and begun.start.partition("@")[0] == str(values["start"]).partition("@")[0]:
-        kinds = ("generator", "discriminator", "ssl")
-        parts = {kind: {"name": part.name, **part.options} for kind in kinds if (part := getattr(begun, kind))}
+    if begun and begun.init_from and begun.init_from.partition("@")[0] == str(values["init_from"]).partition("@")[0]:
+        own = {key: getattr(begun, key) for key in MODEL_KEYS}
         shape = {f"data.{key}": getattr(begun.data, key) for key in ("size", "channels", "fit")}
-        return {**parts, **shape, **values, "start": begun.start}
-    folder = find(values["start"])
-    told, _ = read_model_file(folder.file(CONFIG), str(folder))
-    parts = {kind: {"name": c.name, **c.options} for kind, c in told.components.by_kind().items()}
-    shape = {"data.size": told.shape.size, "data.channels": told.shape.channels, "data.fit": told.fit}
-    return {**parts, **shape, **values, "start": folder.address}
+        source = begun.init_from
+    else:
+        folder = find(values["init_from"])
+        described, _ = read_model_file(folder.file(CONFIG), str(folder))
+        own = described.components.by_kind()
+        size = f"{described.shape.height}x{described.shape.width}"
+        shape = {"data.size": size, "data.channels": described.shape.channels, "data.fit": described.fit}
+        source = folder.address
+    components = {key: {"name": component.name, **component.options} for key, component in own.items()}
+    return {**components, **shape, **values, "init_from": source}
 
 
 def open_run(experiment: Experiment, out: str | PathLike[str] | None, registry: Registry) -> Run:
-    """Open a run's folder in one process and tell the others."""
+    """Open a run's folder in one process, and tell the others where it is."""
     backend = experiment.backend
     if not backend.main:
         return Run(Path(backend.share("")))

@@ -1,4 +1,4 @@
-"""What can go wrong for a user: one small tree, each message a sentence that ends with what mends it."""
+"""Errors that a user can fix. Each message is one sentence that says what is wrong and how to fix it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterable
 
 
 class GanzooError(Exception):
-    """Something the user can mend. The command line prints it as one sentence and exits with `exit_code`."""
+    """An error that the user can fix. The command line prints it in one line and exits with `exit_code`."""
 
     exit_code = 1
 
 
 class Notice(UserWarning):
-    """Something the user should know. The command line prints it as one sentence."""
+    """A warning for the user. The command line prints it in one line."""
 
 
 class UnknownComponent(GanzooError):
-    """No installed plugin offers a component of that kind and name."""
+    """No installed plugin provides a component of this kind and name."""
 
 
 class NameClash(GanzooError):
-    """Two plugins offer the same name, so it has to be written `plugin/name`."""
+    """Several plugins provide a component of this name, so it has to be written as `plugin/name`."""
 
 
 class BrokenPlugin(GanzooError):
@@ -29,69 +29,87 @@ class BrokenPlugin(GanzooError):
 
 
 class BadOption(GanzooError):
-    """A component was given an option that it does not have, or a value of the wrong type."""
+    """A component does not have an option, or the value has the wrong type."""
 
 
 class BadConfig(GanzooError):
-    """A run's configuration does not say what a configuration can say."""
+    """The configuration of a run is invalid."""
 
 
 class BadData(GanzooError):
-    """The images or labels are missing, damaged or too few."""
+    """Images or labels are missing, damaged or too few."""
 
 
 class Incompatible(GanzooError):
-    """These parts cannot be put together; the message says why and what can."""
+    """Components, options or data cannot be combined. The message says why, and what can be combined."""
 
 
 class BadDevice(GanzooError):
-    """The device or precision asked for is not on this machine."""
+    """This machine does not have the requested device or precision."""
 
 
 class RunMismatch(GanzooError):
-    """The run folder was made by another configuration or on another label split."""
+    """The run folder has another configuration or another split."""
 
 
 class CorruptFile(GanzooError):
-    """A checkpoint or model folder is damaged, or was not written by ganzoo."""
+    """A file is damaged, or was not written by ganzoo."""
 
 
 class CannotWrite(GanzooError):
-    """A file could not be written (full disk, missing permission); what was there before is kept."""
+    """A file could not be written, for example because the disk is full. Its earlier content is kept."""
 
 
 class HubError(GanzooError):
-    """The Hugging Face Hub refused, has no such thing, or cannot be reached."""
+    """The Hugging Face Hub refused a request, does not have a file, or cannot be reached."""
 
 
 class Diverged(GanzooError):
-    """A loss is no longer a number."""
+    """Training has diverged: a loss or a weight is not finite."""
 
 
 class MissingExtra(GanzooError):
-    """Something optional is not installed; the message says how to install it."""
+    """An optional package is not installed. The message says how to install it."""
 
 
 class Interrupted(GanzooError):
-    """The run was stopped by a signal; its state is saved and the same command continues it."""
+    """The run was stopped by a signal. Its state is saved, and the same command continues it."""
 
     exit_code = 130
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the known name nearest to `name`, or a full stop."""
+    """Return a suggestion for a name that is unknown.
+
+    Args:
+        name: The unknown name.
+        known: The known names.
+
+    Returns:
+        `; did you mean 'x'?` with the most similar name, or a full stop if none is similar.
+    """
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean '{close[0]}'?" if close else "."
 
 
 def brief(value: object, most: int = 200) -> str:
-    """Return a value as a message has it, cut where it is long."""
+    """Return the `repr` of a value for a message.
+
+    Args:
+        value: The value.
+        most: Number of characters after which it is cut.
+    """
     text = repr(value)
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def shown(text: str, keep: str = "") -> str:
-    """Return text that came from elsewhere as a terminal may have it: without control characters, but those to keep."""
+def printable(text: str, keep: str = "") -> str:
+    """Replace control characters in text from an untrusted source, so that it can be printed to a terminal.
+
+    Args:
+        text: The text.
+        keep: Control characters to keep.
+    """
     import unicodedata
 
     return "".join(c if c in keep or unicodedata.category(c) not in ("Cc", "Cs") else "\ufffd" for c in text)

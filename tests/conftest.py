@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import ganzoo
 from ganzoo.cli import main
-from ganzoo.registry import installed
+from ganzoo.registry.discovery import installed
 from tests.browser import chromium
 
 __all__ = ["chromium"]  # a fixture, one for all
@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {
     "disc.width": 4,
     "data.size": 16,
     "steps": 2,
-    "batch": 8,
+    "batch_size": 8,
     "precision": "fp32",
 }
 
@@ -79,7 +79,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
 @pytest.fixture
 def small() -> list[str]:
     """Arguments that make `ganzoo train` take a second."""
-    flags = {"data.size": "--size", "steps": "--steps", "batch": "--batch", "precision": "--precision"}
+    flags = {"data.size": "--size", "steps": "--steps", "batch_size": "--batch-size", "precision": "--precision"}
     return [w for k, v in SMALL.items() for w in ((flags[k], str(v)) if k in flags else ("--set", f"{k}={v}"))]
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import ganzoo
-from ganzoo import hookspecs
 from ganzoo.cli import COMMANDS, main
+from ganzoo.registry import hookspecs
 
 CORE = Path(ganzoo.__file__).parent
 FILES = sorted(CORE.rglob("*.py"))

@@ -10,11 +10,12 @@ from ganzoo.cli.model import model_argument
 @click.command("card")
 @model_argument
 def command(model: str) -> None:
-    """Show the card of a model, as it is or would be published: Markdown.
+    """Show the card of a model.
 
-    A run's card is the file model/README.md in its folder. Edit it before `ganzoo publish` if you like.
+    The card is the Markdown page that is published with the model. For a run it is the file model/README.md in the run
+    folder; you can edit it before `ganzoo publish`.
     """
-    from ganzoo.errors import shown
-    from ganzoo.model import GAN
+    from ganzoo.errors import printable
+    from ganzoo.model.gan import GAN
 
-    click.echo(shown(GAN.inspect(model).card, keep="\n\t").rstrip() or "this model has no card")
+    click.echo(printable(GAN.inspect(model).card, keep="\n\t").rstrip() or "This model has no card.")

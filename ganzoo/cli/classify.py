@@ -12,10 +12,13 @@ from ganzoo.cli.model import images_argument, load_model, model_argument
 @click.command("classify")
 @model_argument
 @images_argument
-@click.option("--device", default="cpu", show_default=True, help="Where to compute.")
-@click.option("--json", "as_json", is_flag=True, help="Print every class's probability as JSON.")
+@click.option("--device", default="cpu", show_default=True, help="Device to compute on.")
+@click.option("--json", "as_json", is_flag=True, help="Print the probability of every class as JSON.")
 def command(model: str, images: tuple[str, ...], device: str, as_json: bool) -> None:
-    """Say which class images are of, and how probable it is."""
+    """Classify images.
+
+    Prints the most probable class of each image and its probability.
+    """
     gan = load_model(model, device)
     probabilities = gan.classify(images)
     if as_json:

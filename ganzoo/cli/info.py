@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import textwrap
+from typing import Any
 
 import click
 
-from ganzoo.component import ImageShape
 from ganzoo.errors import GanzooError, UnknownComponent
-from ganzoo.hookspecs import KINDS
-from ganzoo.options import options_of
-from ganzoo.registry import Registered, Registry, distributions, installed
+from ganzoo.registry.component import ImageShape
+from ganzoo.registry.discovery import SHORT_KINDS, Registered, Registry, distributions, installed
+from ganzoo.registry.hookspecs import KINDS
+from ganzoo.registry.options import options_of
 
-COUNTED = (32, 64)
+COUNTED_SIZES = (32, 64)
+"""Image sizes in pixels for which parameters are counted."""
+SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|References|Examples?):", re.MULTILINE)
 NEWLINES = "\n\t"
 
 
@@ -22,40 +26,29 @@ NEWLINES = "\n\t"
 @click.argument("name", metavar="KIND/NAME")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str, as_json: bool) -> None:
-    """Explain a component and its options, as in `ganzoo info generator/dcgan`; or a model of the Hub.
+    """Explain a component and its options.
 
-    `ganzoo info hub:org/name` shows what a model says of itself, and fetches no weights.
+    For example: `ganzoo info generator/dcgan`. `ganzoo info hub:org/name` shows the metadata of a model on the Hub
+    without downloading its weights.
     """
     if name.startswith("hub:"):
         return show_model(name, as_json)
-    found = _find(installed(), name)
-    component, target = found.component, found.component.load()
+    registered = _find(installed(), name)
+    component, target = registered.component, registered.component.load()
     options = options_of(target) if callable(target) else []
-    facts = {
-        "kind": found.kind,
-        "name": found.qualified,
-        "summary": component.summary,
-        "paper": component.paper,
-        "origin": component.origin,
-        "caution": component.caution,
-        "sizes": list(component.sizes) or "any",
-        "weights": parameters(found),
-        "package": f"{found.plugin.distribution} {found.plugin.version}",
-        "code": component.target,
-    }
     if as_json:
         rows = [
             {"name": o.name, "type": o.type, "default": component.defaults.get(o.name, o.default), "meaning": o.meaning}
             for o in options
         ]
-        click.echo(json.dumps({**facts, "options": rows}, indent=2, default=str))
+        click.echo(json.dumps({**metadata_of(registered), "options": rows}, indent=2, default=str))
         return None
-    for key, value in facts.items():
-        if value and not (key == "sizes" and found.kind not in ("generator", "discriminator")):
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            click.echo(f"{key:9}{shown}")
+    for key, value in metadata_of(registered).items():
+        if value and not (key == "sizes" and registered.kind not in ("generator", "discriminator")):
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            click.echo(f"{key:9}{text}")
     if callable(target):
-        prose = inspect.cleandoc(target.__doc__ or "").partition("Args:")[0].partition("Raises")[0].strip()
+        prose = SECTION.split(inspect.cleandoc(target.__doc__ or ""), maxsplit=1)[0]
         click.echo(f"\n{textwrap.fill(' '.join(prose.split()), 100)}" if prose else "")
         click.echo("\noptions" if options else "\nno options")
         for o in options:
@@ -69,43 +62,76 @@ def command(name: str, as_json: bool) -> None:
     return None
 
 
+def metadata_of(registered: Registered) -> dict[str, Any]:
+    """Return the metadata of a component by the name under which it is printed."""
+    component = registered.component
+    return {
+        "kind": registered.kind,
+        "name": registered.qualified,
+        "summary": component.summary,
+        "paper": component.paper,
+        "origin": component.origin,
+        "caution": component.caution,
+        "sizes": component.supported_sizes,
+        "weights": count_parameters(registered),
+        "package": f"{registered.plugin.distribution} {registered.plugin.version}",
+        "code": component.target,
+    }
+
+
 def show_model(name: str, as_json: bool) -> None:
-    """Print what a model of the Hub says of itself. Raises CorruptFile or HubError."""
-    from ganzoo.errors import shown
-    from ganzoo.model import GAN
+    """Print the metadata of a model on the Hub.
 
-    seen = GAN.inspect(name)
+    Args:
+        name: `hub:org/name`, with `@revision` if wanted.
+        as_json: Print JSON.
+
+    Raises:
+        HubError: The Hub cannot be reached, or has no such model.
+        CorruptFile: The configuration of the model is damaged.
+    """
+    from ganzoo.errors import printable
+    from ganzoo.model.gan import GAN
+
+    summary = GAN.inspect(name)
     if as_json:
-        click.echo(json.dumps({"commit": seen.commit, "config": seen.config, "sizes": seen.sizes}, indent=2))
+        click.echo(json.dumps({"commit": summary.commit, "config": summary.config, "sizes": summary.sizes}, indent=2))
         return
-    config = seen.config
-    shape, classes = config["shape"], shown(", ".join(config["class_names"][:20])) or "none"
-    click.echo(f"{'model':15}{seen.name}")
+    config = summary.config
+    shape, classes = config["shape"], printable(", ".join(config["class_names"][:20])) or "none"
+    click.echo(f"{'model':15}{summary.name}")
     channels = f"{shape['channels']} channel{'s' * (shape['channels'] > 1)}"
-    click.echo(f"{'images':15}{shape['size']}×{shape['size']}, {channels}; classes: {classes}")
-    for kind, part in config["components"].items():
-        absent = "" if part["package"] in distributions() else ", which is not installed"
-        package = f"{part['package']} {part['version']}{absent}" if part["package"] else "of no package"
-        click.echo(f"{kind:15}{part['name']} {part['options'] or ''} ({package})")
-    for file, size in seen.sizes.items():
-        click.echo(f"{'file':15}{shown(file)} {size:,} bytes")
-    click.echo(f"\n{shown(seen.card, keep=NEWLINES).rstrip()}" if seen.card else "")
+    click.echo(f"{'images':15}{shape['height']}×{shape['width']}, {channels}; classes: {classes}")
+    for kind, component in config["components"].items():
+        absent = "" if component["package"] in distributions() else ", which is not installed"
+        package = f"{component['package']} {component['version']}{absent}" if component["package"] else "no package"
+        click.echo(f"{kind:15}{component['name']} {component['options'] or ''} ({package})")
+    for file, size in summary.sizes.items():
+        click.echo(f"{'file':15}{printable(file)} {size:,} bytes")
+    click.echo(f"\n{printable(summary.card, keep=NEWLINES).rstrip()}" if summary.card else "")
 
 
-def parameters(found: Registered) -> str:
-    """Return how many parameters a network has by default, for RGB images of 32×32 and 64×64 that it can do."""
-    if found.kind not in ("generator", "discriminator") or (found.component.family and not found.member):
+def count_parameters(registered: Registered) -> str:
+    """Count the parameters of a network with its default options.
+
+    Returns:
+        The numbers for RGB images of those of the sizes 32×32 and 64×64 that the network supports, in words; empty
+        for components that are no networks, and for networks that cannot be built without options.
+    """
+    if registered.kind not in ("generator", "discriminator") or (registered.component.family and not registered.member):
         return ""
-    from ganzoo.critic import Critic
-    from ganzoo.strategy import RealnessHead
+    from ganzoo.strategy.heads import RealnessHead
+    from ganzoo.strategy.networks import HeadedNetwork
 
     counts = []
-    for size in COUNTED:
-        if size in (found.component.sizes or COUNTED):
+    for size in COUNTED_SIZES:
+        if size in (registered.component.sizes or COUNTED_SIZES):
             try:
-                network = found.component.load()(ImageShape(3, size, 10), **found.component.defaults)
-                network = Critic(network, RealnessHead(network)) if found.kind == "discriminator" else network
-            except Exception:  # a plugin's fault, or an option it cannot do without; told when it is trained
+                network = registered.component.load()(ImageShape(3, size, size, 10), **registered.component.defaults)
+                network = (
+                    HeadedNetwork(network, RealnessHead(network)) if registered.kind == "discriminator" else network
+                )
+            except Exception:  # a bug of the plugin, or a required option: reported when the component is used
                 return ""
             counts.append(f"{sum(p.numel() for p in network.parameters()):,} at {size}×{size}")
     return f"{', '.join(counts)} RGB" if counts else ""
@@ -113,19 +139,19 @@ def parameters(found: Registered) -> str:
 
 def _find(registry: Registry, name: str) -> Registered:
     kind, slash, rest = name.partition("/")
-    if slash and kind in (*KINDS, *KINDS.values()):
+    if slash and kind in (*KINDS, *KINDS.values(), *SHORT_KINDS):
         return registry.get(kind, rest)
     matches = [r for r in registry.list() if name in (r.component.name, r.qualified)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise UnknownComponent(
-            f"'{name}' is several things; write {' or '.join(sorted(f'{r.kind}/{name}' for r in matches))}"
+            f"several components are called '{name}'; write {' or '.join(sorted(f'{r.kind}/{name}' for r in matches))}"
         )
     errors: list[GanzooError] = []
-    for one in KINDS.values():
+    for candidate in KINDS.values():
         try:
-            registry.get(one, name)
+            registry.get(candidate, name)
         except UnknownComponent as error:
             errors.append(error)
     raise next(

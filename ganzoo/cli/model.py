@@ -1,4 +1,4 @@
-"""What the commands that use a trained model share."""
+"""Arguments and helpers shared by the commands that use a trained model."""
 
 from __future__ import annotations
 
@@ -10,28 +10,46 @@ import click
 from ganzoo.errors import Incompatible, nearest
 
 if TYPE_CHECKING:
-    from ganzoo.model import GAN
+    from ganzoo.model.gan import GAN
 
-# A run folder, a model folder, or org/name of the Hub.
 model_argument: Callable[[Any], Any] = click.argument("model", metavar="MODEL")
+"""A run folder, a model folder, or `org/name` on the Hub."""
 images_argument: Callable[[Any], Any] = click.argument("images", nargs=-1, required=True, metavar="IMAGE…")
+"""Paths of one or more image files."""
 
 
 def load_model(model: str, device: str) -> GAN:
-    """Load a run folder, a model folder, or a model of the Hub onto a device."""
-    from ganzoo.backend import make_backend
-    from ganzoo.model import GAN
+    """Load a model onto a device.
+
+    Args:
+        model: Run folder, model folder, or `org/name` on the Hub.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+
+    Returns:
+        The model.
+    """
+    from ganzoo.base.device import make_backend
+    from ganzoo.model.gan import GAN
 
     return GAN.from_pretrained(model, device=make_backend(device, "fp32").device)
 
 
-def class_number(gan: GAN, wanted: str) -> int:
-    """Return the number of a class given by name or number. Raises Incompatible."""
+def class_number(gan: GAN, name: str) -> int:
+    """Return the number of a class.
+
+    Args:
+        gan: The model.
+        name: Name or number of the class.
+
+    Returns:
+        A number in 0 … classes - 1.
+
+    Raises:
+        Incompatible: The model has no such class.
+    """
     names = list(gan.class_names)
-    if wanted in names:
-        return names.index(wanted)
-    if wanted.isdigit() and int(wanted) < gan.shape.classes:
-        return int(wanted)
-    raise Incompatible(
-        f"no class is called '{wanted}'{nearest(wanted, names)} The classes: {', '.join(names) or 'none'}"
-    )
+    if name in names:
+        return names.index(name)
+    if name.isdigit() and int(name) < gan.shape.classes:
+        return int(name)
+    raise Incompatible(f"no class is called '{name}'{nearest(name, names)} Classes: {', '.join(names) or 'none'}")

@@ -1,4 +1,4 @@
-"""What a training run tells while it goes: a header, then a bar in a terminal and plain lines elsewhere."""
+"""Display the progress of a training run: a header, then a progress bar in a terminal or plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,47 +12,50 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from ganzoo.cli.train import duration
-from ganzoo.model import parameters
+from ganzoo.model.build import count_parameters
 
 if TYPE_CHECKING:
-    from ganzoo.assemble import Experiment
-    from ganzoo.run import Run
-    from ganzoo.trainer import Progress
+    from ganzoo.run.folder import Run
+    from ganzoo.training.experiment import Experiment
+    from ganzoo.training.trainer import Progress
 
 COLOURS = {1: "grey", 3: "RGB", 4: "RGBA"}
 
 
 def headline(experiment: Experiment) -> str:
-    """Return three lines: data and labels, parts and their sizes, device."""
+    """Describe an experiment: its data and labels, its components and their sizes, and the device."""
     data, config, gan = experiment.data, experiment.config, experiment.gan
-    size, classes = data.shape.size, data.shape.classes
+    classes = data.shape.classes
     labelled = len(data.labelled)
     each = (
         f", {labelled // classes} per class"
         if classes and labelled % classes == 0 and labelled < len(data.train)
         else ""
     )
-    facts = [
+    summary = [
         f"{data.name}",
         f"{len(data.train):,} train ({labelled:,} labelled{each}, split {data.split.hash[:8]}…)",
         f"{len(data.test):,} held out",
         *([f"{len(data.validation):,} for validation"] if len(data.validation) else []),
-        f"{size}×{size} {COLOURS[data.shape.channels]}",
+        f"{data.shape.size} {COLOURS[data.shape.channels]}",
     ]
-    parts = [
-        f"{name} {_bare(getattr(config, name, config.ssl).name)} {parameters(network) / 1e6:.2f}M"
+    components = [
+        f"{name} {_bare(getattr(config, name, config.ssl).name)} {count_parameters(network) / 1e6:.2f}M"
         for name, network in gan.networks.items()
     ]
-    parts += [f"loss {_bare(config.loss.name)}"] if "generator" in gan.networks else []
-    parts += [f"ssl {_bare(config.ssl.name)}", *(f"penalty {_bare(name)}" for name in config.penalties)]
-    parts += [f"augment {_bare(config.augment.name)}"] if config.augment else []
-    lines = [f"data     {' · '.join(facts)}", f"parts    {' · '.join(parts)}", f"device   {experiment.backend}"]
-    start = gan.facts.get("start", {"taken": {}})
+    components += [f"loss {_bare(config.loss.name)}"] if "generator" in gan.networks else []
+    components += [f"ssl {_bare(config.ssl.name)}", *(f"penalty {_bare(name)}" for name in config.penalties)]
+    components += [f"augment {_bare(config.augment.name)}"] if config.augment else []
+    lines = [
+        f"data     {' · '.join(summary)}",
+        f"setup    {' · '.join(components)}",
+        f"device   {experiment.backend}",
+    ]
+    start = gan.metadata.get("start", {"taken": {}})
     lines += [f"start    {name}: {taken} of {start['model']}" for name, taken in start["taken"].items()]
     if data.corrupt:
         lines.append(f"skipped  {len(data.corrupt)} images that cannot be read:")
-        lines += [f"         {where}" for where in data.corrupt]
+        lines += [f"         {path}" for path in data.corrupt]
     return "\n".join(lines)
 
 
@@ -61,7 +64,17 @@ def _bare(name: str) -> str:
 
 
 class Display:
-    """Follows a run: `started` and `report` are given to `ganzoo.train`."""
+    """Show the progress of a run. Its methods `on_start` and `on_progress` are callbacks of `ganzoo.train`.
+
+    Args:
+        quiet: Print nothing.
+
+    Attributes:
+        main: Whether this process prints; one of several does.
+        folder: Path of the run folder.
+        world: Number of processes.
+        unmeasured: Whether the run trains a classifier and has no held-out label to measure it with.
+    """
 
     def __init__(self, quiet: bool) -> None:
         self.quiet, self.main, self.folder, self.world = quiet, True, "", 1
@@ -84,8 +97,8 @@ class Display:
         """The command that continues the run."""
         return f"ganzoo train --out {shlex.quote(self.folder)}" if self.world == 1 else "run the same command again"
 
-    def started(self, experiment: Experiment, run: Run) -> None:
-        """Print the header."""
+    def on_start(self, experiment: Experiment, run: Run) -> None:
+        """Print the header and open the progress bar."""
         self.unmeasured = experiment.gan.strategy.needs_labels and not bool((experiment.data.test_labels >= 0).any())
         self.main, self.folder, self.world = experiment.backend.main, str(run.path), experiment.backend.world
         self.quiet = self.quiet or not self.main
@@ -95,26 +108,33 @@ class Display:
         click.echo(f"run      {run.path}")
         sys.stdout.flush()
         if self._console.is_terminal:
-            columns = BarColumn(bar_width=16), MofNCompleteColumn(), TextColumn("{task.fields[said]}")
+            columns = BarColumn(bar_width=16), MofNCompleteColumn(), TextColumn("{task.fields[status]}")
             self._bar = Bar(*columns, console=self._console)
-            self._bar.add_task("", total=experiment.config.steps, said="")
+            self._bar.add_task("", total=experiment.config.steps, status="")
             self._bar.start()
 
-    def report(self, progress: Progress) -> None:
-        """Show how far the run is."""
+    def on_progress(self, progress: Progress) -> None:
+        """Update the progress bar, or print a line after every tenth of the run."""
         if self.quiet:
             return
-        for trouble in progress.troubles:
-            (self._bar.console.print if self._bar else click.echo)(f"warning  {trouble}")
+        for warning in progress.warnings:
+            (self._bar.console.print if self._bar else click.echo)(f"warning  {warning}")
         terms = [
             f"{name.replace('discriminator', 'd').replace('generator', 'g')} {value:.2f}"
             for name, value in progress.terms.items()
         ]
         error = [] if progress.error is None else [f"error {100 * progress.error:.1f} %"]
         left = f"{duration(progress.seconds_left)} left"
-        said = " · ".join([f"{progress.images_per_second:,.0f} img/s", *terms, *error, left])
+        status = " · ".join([f"{progress.images_per_second:,.0f} img/s", *terms, *error, left])
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=progress.step, said=said)
+            self._bar.update(self._bar.task_ids[0], completed=progress.step, status=status)
         elif (mark := 10 * progress.step // progress.steps) > self._marks:
             self._marks = mark
-            click.echo(f"step {progress.step}/{progress.steps} · {said}")
+            click.echo(f"step {progress.step}/{progress.steps} · {status}")
+
+
+def duration(seconds: float) -> str:
+    """Format seconds as `h:mm:ss` or `m:ss`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

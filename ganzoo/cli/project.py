@@ -13,21 +13,23 @@ from ganzoo.cli.model import class_number, images_argument, load_model, model_ar
 @click.command("project")
 @model_argument
 @images_argument
-@click.option("--class", "wanted", metavar="CLASS", help="Class of the images, for a conditional generator.")
-@click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True, help="Of the search.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of where it starts.")
-@click.option("--out", type=click.Path(path_type=Path), help="The picture, a .png file. Default: after MODEL.")
+@click.option("--class", "class_name", metavar="CLASS", help="Class of the images, for a conditional generator.")
+@click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True, help="Steps of the search.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the first latents."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Picture to write (.png); default: named after MODEL.")
 @click.option(
     "--latents",
     type=click.Path(path_type=Path),
-    help="A .safetensors file for what was found; ganzoo sample --latents reads it.",
+    help="File to save the latents to (.safetensors); read it with ganzoo sample --latents.",
 )
-@click.option("--device", default="cpu", show_default=True, help="Where to compute.")
-@click.option("--json", "as_json", is_flag=True, help="Print the distances as JSON.")
+@click.option("--device", default="cpu", show_default=True, help="Device to compute on.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
     model: str,
     images: tuple[str, ...],
-    wanted: str | None,
+    class_name: str | None,
     steps: int,
     seed: int,
     out: Path | None,
@@ -35,14 +37,15 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Search for the latents whose images are nearest to given ones, and write a picture of both.
+    """Find the latents whose images are nearest to given images.
 
-    The first row of the picture are the images, the second what the generator makes. The peak signal-to-noise ratio
-    (PSNR, in dB) says how near they are: above 30 an image is found, and far below the generator does not make such.
+    Writes a picture with the given images in the first row and the generated ones in the second. The peak
+    signal-to-noise ratio (PSNR, in dB) measures how close they are: above 30 dB the image was found; far below, the
+    generator cannot produce it.
     """
     import torch
 
-    from ganzoo.cli.sample import save
+    from ganzoo.cli.sample import save_picture
     from ganzoo.errors import Incompatible
     from ganzoo.sampling import Codes, project
 
@@ -51,19 +54,19 @@ def command(
         if path is not None and path.suffix.lower() != suffix:
             raise Incompatible(f"{path}: give a {suffix} file")
     gan = load_model(model, device)
-    y = None if wanted is None else class_number(gan, wanted)
-    given = gan.prepare(list(images))
-    found = project(gan, given, y, steps, seed)
-    save(torch.cat([given, found.images]), len(given), out)
+    y = None if class_name is None else class_number(gan, class_name)
+    targets = gan.prepare(list(images))
+    projection = project(gan, targets, y, steps, seed)
+    save_picture(torch.cat([targets, projection.images]), len(targets), out)
     if latents is not None:
-        Codes(found.codes, found.labels).write(latents)
-    names = [None] * len(images) if found.labels is None else [gan.class_names[int(k)] for k in found.labels]
+        Codes(projection.codes, projection.labels).write(latents)
+    names = [None] * len(images) if projection.labels is None else [gan.class_names[int(k)] for k in projection.labels]
     if as_json:
-        facts = [
-            {"image": i, "psnr": p, "class": k} for i, p, k in zip(images, found.psnr.tolist(), names, strict=True)
+        rows = [
+            {"image": i, "psnr": p, "class": k} for i, p, k in zip(images, projection.psnr.tolist(), names, strict=True)
         ]
-        click.echo(json.dumps({"picture": str(out), "found": facts}, indent=2))
+        click.echo(json.dumps({"picture": str(out), "images": rows}, indent=2))
         return
-    for image, db, name in zip(images, found.psnr.tolist(), names, strict=True):
+    for image, db, name in zip(images, projection.psnr.tolist(), names, strict=True):
         click.echo(f"{image}  PSNR {db:.1f} dB{f'  class {name}' if name is not None else ''}")
-    click.echo(f"rows are image, nearest generated: {out}")
+    click.echo(f"given images above, nearest generated images below: {out}")

@@ -9,22 +9,25 @@ import click
 
 @click.command("pull")
 @click.argument("repo", metavar="ORG/NAME")
-@click.option("--revision", metavar="REVISION", help="Branch, tag or commit.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write; default: the model's name.")
+@click.option("--revision", metavar="REVISION", help="Branch, tag or commit; default: main.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; default: the name of the model.")
 def command(repo: str, revision: str | None, out: Path | None) -> None:
-    """Fetch a model of the Hugging Face Hub into a folder, every file of it checked."""
+    """Download a model from the Hugging Face Hub.
+
+    Every file is verified before the folder is written.
+    """
+    from ganzoo.base.storage import write_folder
     from ganzoo.errors import BadData, CannotWrite
-    from ganzoo.format import CARD, CONFIG, CURVE, SAMPLES
-    from ganzoo.hub import REPO, resolve
-    from ganzoo.model import GAN
-    from ganzoo.storage import write_folder
+    from ganzoo.model.format import CARD, CONFIG, CURVE, SAMPLES
+    from ganzoo.model.gan import GAN
+    from ganzoo.model.hub import REPO, resolve
 
     name, _, at = repo.removeprefix("hub:").partition("@")
     if not REPO.fullmatch(name):
-        raise BadData(f"'{repo}' is no name of a model on the Hub; write org/name")
+        raise BadData(f"'{repo}' is not the name of a model on the Hub; write org/name")
     out = out or Path(name.rpartition("/")[2])
     if out.exists():
-        raise CannotWrite(f"{out} exists; choose another folder with --out")
+        raise CannotWrite(f"{out} already exists; choose another folder with --out")
     folder = resolve(name, revision or at or None, None)
     gan = GAN.from_pretrained(f"hub:{name}", revision=folder.commit)
     known = [n for n in (CARD, SAMPLES, CURVE) if n in folder.sizes()]

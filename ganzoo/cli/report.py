@@ -8,9 +8,10 @@ import click
 @click.command("report")
 @click.argument("run", metavar="RUN")
 def command(run: str) -> None:
-    """Write the report of a run: RUN/report.html, one page that needs no other file and no network.
+    """Write the report of a run.
 
-    Training ends with one. Make it anew after ganzoo evaluate, to have the scores in it.
+    The report, RUN/report.html, is a single page that needs no other files and no network. Training writes one when it
+    ends; run this command after `ganzoo evaluate` to add the scores.
     """
     from ganzoo.report import write_report
 

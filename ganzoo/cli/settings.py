@@ -1,4 +1,4 @@
-"""What the commands that train share: options that say what to train."""
+"""Options shared by the commands that train."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ganzoo.recipes import parse_setting
+from ganzoo.config.resolve import parse_setting
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,45 +24,77 @@ KEYS = {
     "split": "data.split",
     "skip_corrupt": "data.skip_corrupt",
     "steps": "steps",
-    "batch": "batch",
+    "batch_size": "batch_size",
     "seed": "seed",
-    "start": "start",
-    "best": "best",
-    "features": "features",
+    "init_from": "init_from",
+    "best_metric": "best_metric",
+    "extractor": "extractor",
     "precision": "precision",
     "device": "device",
 }
-"""Flags, and the configuration keys that they set."""
+"""Configuration keys that the flags set."""
 
 PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
 SHARED = (
     click.option("--gen", metavar="NAME", help="Generator (see: ganzoo list generators)."),
     click.option("--disc", metavar="NAME", help="Discriminator."),
     click.option("--loss", metavar="NAME", help="Adversarial loss."),
-    click.option("--penalty", metavar="NAME", multiple=True, help="Further term, as r1 or vat; may be repeated."),
-    click.option("--augment", metavar="NAME", help="Augmentation of what the discriminator sees."),
-    click.option("--data", metavar="DATA", help="Folder of images, zip file, hf:<name> or a data set's name."),
-    click.option("--size", type=int, help="Image size in pixels; default: what fits the images."),
-    click.option("--steps", type=int, help="Iterations."),
-    click.option("--batch", type=int, help="Images of each sort in an iteration."),
-    click.option("--precision", type=click.Choice(PRECISIONS), help="Arithmetic of the networks."),
-    click.option("--device", help="auto, cpu, cuda, cuda:1 or mps."),
-    click.option("--skip-corrupt", is_flag=True, default=None, help="Leave out unreadable images, and list them."),
+    click.option("--penalty", metavar="NAME", multiple=True, help="Additional term, as r1 or vat; may be repeated."),
+    click.option("--augment", metavar="NAME", help="Augmentation of the images that the discriminator sees."),
+    click.option("--data", metavar="DATA", help="Folder of images, zip file, hf:<name>, or the name of a data set."),
+    click.option("--size", metavar="N|HxW", help="Image size in pixels, as 64 or 64x96; default: as the images."),
+    click.option("--steps", type=int, help="Number of training steps."),
+    click.option("--batch-size", type=int, help="Images of each kind (real, generated, …) in a step."),
+    click.option("--precision", type=click.Choice(PRECISIONS), help="Precision of the networks' arithmetic."),
+    click.option("--device", help="Device to train on: auto, cpu, cuda, cuda:1 or mps."),
+    click.option("--skip-corrupt", is_flag=True, default=None, help="Skip images that cannot be read, and list them."),
     click.option("--preset", metavar="NAME", help="Start from a recipe (see: ganzoo list presets)."),
     click.option("--config", "file", type=click.Path(), help="JSON or YAML file of configuration values."),
-    click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Any value, as in --set gen.width=64."),
+    click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set a value, as --set gen.width=64."),
 )  # fmt: skip
 
 
-def shared(command: F) -> F:
-    """Give a command the options that say what to train."""
+FORMER_FLAGS = {"--batch": "--batch-size", "--best": "--best-metric", "--features": "--extractor"}
+"""Present names of flags that earlier versions called otherwise."""
+
+
+class TrainingCommand(click.Command):
+    """A command whose error for a flag of an earlier version names the present flag."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse arguments.
+
+        Raises:
+            click.UsageError: A flag of an earlier version is given.
+        """
+        for word in args:
+            flag = word.partition("=")[0]
+            if flag in FORMER_FLAGS and not any(flag in parameter.opts for parameter in self.params):
+                raise click.UsageError(f"{flag} is now called {FORMER_FLAGS[flag]}", ctx)
+        return super().parse_args(ctx, args)
+
+
+def training_options(command: F) -> F:
+    """Decorate a command with the options that configure training."""
     for option in reversed(SHARED):
         command = option(command)
     return command
 
 
-def values_of(flags: dict[str, Any], penalty: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, Any]:
-    """Return what flags, `--penalty` and `--set` say, by dotted keys."""
+def collect_values(flags: dict[str, Any], penalty: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, Any]:
+    """Collect the configuration values of a command line.
+
+    Args:
+        flags: Values of the flags in `KEYS`; None where a flag is not given.
+        penalty: Names given by `--penalty`.
+        settings: `KEY=VALUE` pairs given by `--set`.
+
+    Returns:
+        Values by dotted key. `--set` has precedence.
+
+    Raises:
+        BadConfig: A setting is not of the form `KEY=VALUE`.
+    """
     values: dict[str, Any] = {KEYS[flag]: value for flag, value in flags.items() if value is not None}
     if penalty:
         values["penalties"] = {name: {} for name in penalty}

@@ -11,25 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.cli.settings import shared, values_of
+from ganzoo.cli.settings import TrainingCommand, collect_values, training_options
 from ganzoo.errors import BadConfig, Interrupted
-from ganzoo.registry import installed
+from ganzoo.registry.discovery import installed
 
 if TYPE_CHECKING:
     from ganzoo.study import Cell, Outcome
 
 
-@click.command("study")
-@click.option("--ssl", required=True, metavar="NAME,…", help="Strategies; with own settings as kplus1:ssl.gan=off.")
-@click.option("--labels", required=True, metavar="N,…", help="Numbers of labels, or all.")
-@click.option("--seeds", default="5", show_default=True, metavar="N|A-B", help="How many, or from which to which.")
-@shared
+@click.command("study", cls=TrainingCommand)
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Study folder; one that exists is continued."
+    "--ssl", required=True, metavar="NAME,…", help="Strategies, with settings of their own as in kplus1:ssl.gan=off."
 )
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that run cells.")
-@click.option("--ray", metavar="ADDRESS", help="Run cells on a Ray cluster: auto, an address, or local.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and no progress.")
+@click.option("--labels", required=True, metavar="N,…", help="Numbers of labels; all for every label.")
+@click.option("--seeds", default="5", show_default=True, metavar="N|A-B", help="Number of seeds, or a range of seeds.")
+@training_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Study folder; an existing study is continued."
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Number of processes that run cells."
+)
+@click.option("--ray", metavar="ADDRESS", help="Run the cells on a Ray cluster: auto, an address, or local.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON and no progress.")
 def command(
     ssl: str,
     labels: str,
@@ -44,48 +48,50 @@ def command(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Compare strategies over numbers of labels and seeds, all else the same.
+    """Compare strategies over numbers of labels and seeds.
 
-    Every cell has its own run folder in --out; a study that was stopped goes on with the same command, and failed cells
-    are tried again. A seed decides weights, batches and which labels are kept. Writes table.md, table.csv,
-    results.json, curve.png and curve.svg.
+    Everything else is the same in all cells of the study. A seed determines the weights, the batches and which labels
+    are used. Every cell has its own run folder in --out. To continue a study that was stopped, repeat the command;
+    failed cells are run again. Writes table.md, table.csv, results.json, curve.png and curve.svg.
     """
     from ganzoo import study
 
     if ray and workers > 1:
-        raise BadConfig("--workers is about this machine, and a Ray cluster has its own workers: leave one of them out")
-    values = values_of(flags, penalty, settings)
+        raise BadConfig("--workers and --ray are alternatives: a Ray cluster has its own workers; choose one")
+    values = collect_values(flags, penalty, settings)
     cells = study.plan(
         _list(ssl), [_number(n) for n in _list(labels)], _seeds(seeds), values, preset=preset, file=file,
         registry=installed(),
     )  # fmt: skip
-    engine = study.ray(ray) if ray else study.processes(workers) if workers > 1 else study.here
+    engine = study.ray(ray) if ray else study.processes(workers) if workers > 1 else study.sequential
     signal.signal(signal.SIGTERM, _stop)  # after Ray, which has a handler of its own
     try:
-        found = study.study(cells, out, engine, report=(lambda *_: None) if as_json else _show)
+        outcomes = study.study(cells, out, engine, report=(lambda *_: None) if as_json else _print_outcome)
     except (Interrupted, KeyboardInterrupt) as stop:
-        raise Interrupted("stopped; what is finished is kept, and the same command goes on") from stop
+        raise Interrupted("stopped; finished cells are kept, and the same command continues the study") from stop
     click.echo((out / (study.RESULTS if as_json else study.TABLE)).read_text(encoding="utf-8").rstrip())
-    if failed := [name for name, outcome in found.items() if outcome.failed]:
-        raise BadConfig(f"{len(failed)} of {len(found)} cells failed, {failed[0]} first: {found[failed[0]].failed}")
+    if failed := [name for name, outcome in outcomes.items() if outcome.failed]:
+        reason = outcomes[failed[0]].failed
+        raise BadConfig(f"{len(failed)} of {len(outcomes)} cells failed, {failed[0]} first: {reason}")
     if not as_json:
         click.echo(f"\nwritten to {out}: table.md, table.csv, results.json, curve.png, curve.svg")
 
 
-def _show(cell: Cell, outcome: Outcome, left: int) -> None:
-    said = f"failed: {outcome.failed}" if outcome.failed else "no held-out label"
-    error = said if outcome.error is None else f"{100 * outcome.error:.2f} %"
-    click.echo(f"{cell.strategy} · {cell.labels} labels · seed {cell.seed} · {error} · {left} left")
+def _print_outcome(cell: Cell, outcome: Outcome, left: int) -> None:
+    result = f"failed: {outcome.failed}" if outcome.failed else "no held-out label"
+    if outcome.error is not None:
+        result = f"{100 * outcome.error:.2f} %"
+    click.echo(f"{cell.strategy} · {cell.labels} labels · seed {cell.seed} · {result} · {left} left")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     for worker in multiprocessing.active_children():
-        worker.terminate()  # which saves, and ends
+        worker.terminate()  # the worker saves its run and exits
     raise KeyboardInterrupt
 
 
 def _list(text: str) -> list[str]:
-    """Divide at commas, but not within brackets, as in `a:disc.hidden=[8, 8],b`."""
+    """Split at commas outside brackets, as in `a:disc.hidden=[8, 8],b`."""
     return [word.strip() for word in re.split(r",(?![^\[\]{}]*[\]}])", text) if word.strip()]
 
 
@@ -102,5 +108,5 @@ def _seeds(text: str) -> range:
     except ValueError:
         seeds = range(0)
     if not seeds:
-        raise BadConfig(f"--seeds {text}: give how many, as in --seeds 5, or from which to which, as in --seeds 5-9")
+        raise BadConfig(f"--seeds {text}: give a number, as in --seeds 5, or a range, as in --seeds 5-9")
     return seeds

@@ -5,34 +5,43 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.cli.settings import shared, values_of
-from ganzoo.config import Config
+from ganzoo.cli.settings import TrainingCommand, collect_values, training_options
+from ganzoo.config.resolve import configure
+from ganzoo.config.schema import Config
 from ganzoo.errors import Interrupted
-from ganzoo.recipes import configure
-from ganzoo.registry import installed
+from ganzoo.registry.discovery import installed
 
 if TYPE_CHECKING:
-    from ganzoo.assemble import Experiment
+    from ganzoo.training.experiment import Experiment
 
 
-@click.command("train")
+@click.command("train", cls=TrainingCommand)
 @click.option("--ssl", metavar="NAME", help="Semi-supervised strategy.")
-@click.option("--labels", metavar="N|all", help="How many training images keep their label.")
+@click.option("--labels", metavar="N|all", help="Number of training images whose labels are used, or all.")
 @click.option("--seed", type=int, help="Seed of weights, latents and batches.")
-@click.option("--split-seed", type=int, help="Seed of which labels are kept.")
-@click.option("--split", metavar="RUN|FILE", help="Use held-out images and labels of another run, or of a split file.")
-@click.option("--from", "start", metavar="MODEL", help="Start from the weights of a run, a model folder or org/name.")
-@click.option("--best", metavar="NAME", help="Keep the best weights too, by a metric as fid; of training images.")
-@click.option("--features", metavar="NAME", help="Extractor that --best judges with (see: ganzoo list extractors).")
-@shared
-@click.option("--out", type=click.Path(), help="Run folder; an existing one is continued. Default: a new one in runs/.")
-@click.option("--dry-run", is_flag=True, help="Show configuration, sizes and estimated time; write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no progress.")
+@click.option("--split-seed", type=int, help="Seed of the choice of labels.")
+@click.option(
+    "--split", metavar="RUN|FILE", help="Reuse the held-out images and labels of another run, or of a split file."
+)
+@click.option(
+    "--from", "init_from", metavar="MODEL", help="Initialise the weights from a run, a model folder or org/name."
+)
+@click.option("--best-metric", metavar="NAME", help="Also keep the weights that are best by this metric, as fid.")
+@click.option("--extractor", metavar="NAME", help="Feature extractor of --best-metric (see: ganzoo list extractors).")
+@training_options
+@click.option(
+    "--out", type=click.Path(), help="Run folder; an existing run is continued. Default: a new folder in runs/."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Print the configuration, network sizes and estimated time; write nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and no progress.")
 def command(
     preset: str | None,
     file: str | None,
@@ -45,18 +54,18 @@ def command(
 ) -> None:
     """Train a GAN, or continue a run.
 
-    Every option has a default: `ganzoo train` alone trains on digits that come with the package. The same command
-    with the same --out continues a run that was stopped; `ganzoo train --out DIR` alone does too.
+    Every option has a default: `ganzoo train` without options trains on the digits that come with the package. To
+    continue a run that was stopped, repeat the command with the same --out, or run `ganzoo train --out DIR`.
     """
     if str(flags.get("labels", "")).isdecimal():
         flags["labels"] = int(flags["labels"])
-    values = values_of(flags, penalty, settings)
-    if "start" in values:
-        from ganzoo.api import starting
+    values = collect_values(flags, penalty, settings)
+    if "init_from" in values:
+        from ganzoo.api import with_model_defaults
 
-        values = starting(values, out)
-    told = bool(values or preset or file)
-    config = (None if told or not out else Config.of_run(out)) or configure(preset, file, values, installed())
+        values = with_model_defaults(values, out)
+    configured = bool(values or preset or file)
+    config = (None if configured or not out else Config.of_run(out)) or configure(preset, file, values, installed())
     if dry_run:
         _dry_run(config, as_json)
     else:
@@ -65,111 +74,121 @@ def command(
 
 def _train(config: Config, out: str | None, as_json: bool) -> None:
     from ganzoo.api import train
-    from ganzoo.backend import leave
+    from ganzoo.base.device import leave
     from ganzoo.cli.progress import Display
 
     display = Display(quiet=as_json)
     try:
         with display:
-            gan = train(config, out, report=display.report, started=display.started)
+            gan = train(config, out, on_start=display.on_start, on_progress=display.on_progress)
     except Interrupted as stop:
         if not display.main:
             raise SystemExit(stop.exit_code) from stop
-        judged = f"Report so far: ganzoo report {shlex.quote(display.folder)}"
-        raise Interrupted(f"{stop}. Continue: {display.command} · {judged}") from stop
+        report = f"Report so far: ganzoo report {shlex.quote(display.folder)}"
+        raise Interrupted(f"{stop}. Continue: {display.command} · {report}") from stop
     if display.world > 1:
         leave()
-    if not display.main:
-        return
-    folder = Path(gan.facts["run_folder"])
+    if display.main:
+        result = summarise(gan.metadata)
+        if as_json:
+            click.echo(json.dumps(result, indent=2))
+        else:
+            print_result(result, display.unmeasured)
+
+
+def summarise(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `--json` prints of a run that has ended.
+
+    Args:
+        metadata: Metadata of the trained GAN.
+
+    Returns:
+        Plain JSON values: paths, step, held-out error if it was measured, best weights if they are kept.
+    """
+    folder = Path(metadata["run_folder"])
     pictures = sorted((folder / "samples").glob("*.png"))
-    metrics, best = gan.facts["metrics"], best_of(folder)
-    if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "run": str(folder),
-                    "model": str(folder / "model"),
-                    "step": gan.facts["step"],
-                    **metrics,
-                    "best": best,
-                    "picture": str(pictures[-1]) if pictures else None,
-                    "report": gan.facts["report"] or None,
-                    "split": gan.facts["split"],
-                },
-                indent=2,
-            )
-        )
-        return
-    nexts = []
-    if metrics:
-        click.echo(
-            f"error    {100 * metrics['error']:.2f} % of {metrics['held_out']:,} held-out images (averaged weights)"
-        )
-        nexts.append(f"ganzoo classify {shlex.quote(str(folder))} image.png")
-    elif display.unmeasured:
-        click.echo("error    none: no labelled image is held out")
-    if pictures:
-        click.echo(f"pictures {pictures[-1]}")
-        nexts.insert(0, f"ganzoo sample {shlex.quote(str(folder))}")
-    if gan.facts["report"]:
-        click.echo(f"report   {gan.facts['report']}")
-    click.echo(f"model    {folder / 'model'}")
+    return {
+        "run": str(folder),
+        "model": str(folder / "model"),
+        "step": metadata["step"],
+        **metadata["metrics"],
+        "best": best_of(folder),
+        "picture": str(pictures[-1]) if pictures else None,
+        "report": metadata["report"] or None,
+        "split": metadata["split"],
+    }
+
+
+def print_result(result: Mapping[str, Any], unmeasured: bool) -> None:
+    """Print the result of a run and the commands to continue with.
+
+    Args:
+        result: What `summarise` returned.
+        unmeasured: Whether the run trains a classifier and has no held-out label to measure it with.
+    """
+    folder, best, commands = shlex.quote(result["run"]), result["best"], []
+    if "error" in result:
+        error, count = 100 * result["error"], result["held_out"]
+        click.echo(f"error    {error:.2f} % of {count:,} held-out images (averaged weights)")
+        commands.append(f"ganzoo classify {folder} image.png")
+    elif unmeasured:
+        click.echo("error    not measured: no labelled image is held out")
+    if result["picture"]:
+        click.echo(f"pictures {result['picture']}")
+        commands.insert(0, f"ganzoo sample {folder}")
+    if result["report"]:
+        click.echo(f"report   {result['report']}")
+    click.echo(f"model    {result['model']}")
     if best:
-        click.echo(
-            f"best     {best['model']} · {best['value']} {best['score']:.4g} at step {best['step']}"
-            + (f", of {best['images']}" if best["images"] else "")
-        )
-    click.echo(f"next     {' · '.join(nexts or ['ganzoo --help'])}")
+        images = f", compared with {best['images']}" if best["images"] else ""
+        click.echo(f"best     {best['model']} · {best['value']} {best['score']:.4g} at step {best['step']}{images}")
+    click.echo(f"next     {' · '.join(commands or ['ganzoo --help'])}")
 
 
 def best_of(folder: Path) -> dict[str, Any] | None:
-    """Return where the best weights of a run are, their step, and the value that says so; None where none are kept."""
-    from ganzoo.run import BEST, Run
+    """Describe the best weights of a run.
 
-    facts = Run(folder).best()
-    if facts is None:
+    Args:
+        folder: The run folder.
+
+    Returns:
+        Model folder, step, name and value of the score, and the images it compares with; None if the run keeps no best
+        weights.
+    """
+    from ganzoo.run.folder import BEST, Run
+
+    metadata = Run(folder).best()
+    if metadata is None:
         return None
-    value, score = next(iter(facts["best"]["values"].items()))
-    images = facts["best"]["stamp"]["real"]
-    return {"model": str(folder / BEST), "step": facts["step"], "value": value, "score": score, "images": images}
+    value, score = next(iter(metadata["best"]["values"].items()))
+    images = metadata["best"]["stamp"]["real"]
+    return {"model": str(folder / BEST), "step": metadata["step"], "value": value, "score": score, "images": images}
 
 
 def _dry_run(config: Config, as_json: bool) -> None:
-    from ganzoo.assemble import assemble
-    from ganzoo.cli.progress import headline
-    from ganzoo.model import parameters
-    from ganzoo.trainer import Trainer
+    from ganzoo.cli.progress import duration, headline
+    from ganzoo.model.build import count_parameters
+    from ganzoo.training.assemble import assemble
+    from ganzoo.training.trainer import Trainer
 
     experiment: Experiment = assemble(config)
     trainer = Trainer(experiment)
-    trainer.iterate()
+    trainer.train_step()
     began = time.monotonic()
     for _ in range(3):
-        trainer.iterate()
+        trainer.train_step()
     seconds = (time.monotonic() - began) / 3 * config.steps
     if as_json:
-        counts = {name: parameters(network) for name, network in experiment.gan.networks.items()}
-        click.echo(
-            json.dumps(
-                {
-                    "config": config.to_dict(),
-                    "parameters": counts,
-                    "steps": config.steps,
-                    "estimated_seconds": round(seconds),
-                    "split": experiment.data.split.hash,
-                },
-                indent=2,
-            )
-        )
+        result = {
+            "config": config.to_dict(),
+            "parameters": {name: count_parameters(network) for name, network in experiment.gan.networks.items()},
+            "steps": config.steps,
+            "estimated_seconds": round(seconds),
+            "split": experiment.data.split.hash,
+        }
+        click.echo(json.dumps(result, indent=2))
         return
     click.echo(config.to_yaml().rstrip() + "\n")
     click.echo(headline(experiment))
-    click.echo(f"steps    {config.steps:,} of {config.batch} images, about {duration(seconds)}; nothing was written")
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as `h:mm:ss` or `m:ss`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    time_needed = f"about {duration(seconds)}; nothing was written"
+    click.echo(f"steps    {config.steps:,} of {config.batch_size} images, {time_needed}")

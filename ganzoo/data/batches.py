@@ -1,7 +1,7 @@
-"""Batches as a function of the step: draw i of a stream is always the same images, however the run got there.
+"""Batches as a function of the step: draw i of a stream always returns the same images.
 
-A stream is the concatenation of fresh permutations of its pool, one per epoch, each from (seed, stream, epoch) alone;
-so a run that continues needs no state of its random numbers, and every player has an independent order.
+A stream is the concatenation of permutations of its pool, one per epoch, each drawn from (seed, stream, epoch) alone.
+So a run that continues needs no state of a random number generator, and every player has an independent order.
 """
 
 from __future__ import annotations
@@ -13,20 +13,30 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ganzoo.config import DataConfig
+from ganzoo.base.device import Backend
+from ganzoo.base.pictures import from_uint8
+from ganzoo.config.schema import Config
 from ganzoo.data.prepare import Dataset, Images
 from ganzoo.data.views import VIEWS
 from ganzoo.errors import Incompatible, nearest
-from ganzoo.pictures import from_uint8
 
 
-def seed_of(*parts: object) -> int:
-    """Return a seed that depends on every part, and is unrelated for related parts."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "little") >> 1
+def seed_of(*key: object) -> int:
+    """Derive a seed in 0 … 2⁶³ - 1 from a key. Seeds of similar keys are unrelated."""
+    return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "little") >> 1
 
 
 class Stream:
-    """Endless draws of `batch` positions of a pool, each rank its own part of them."""
+    """Endless batches of a pool of images, in random order.
+
+    Args:
+        images: All images.
+        pool: Positions of the images to draw from `[N]`.
+        batch: Images in a draw, over all processes.
+        key: Key of the seed.
+        rank: Number of this process; each process gets its own share of every draw.
+        world: Number of processes.
+    """
 
     def __init__(
         self, images: Images, pool: Tensor, batch: int, key: tuple[object, ...], rank: int, world: int
@@ -38,7 +48,14 @@ class Stream:
         self._epochs: dict[int, Tensor] = {}
 
     def at(self, draw: int) -> tuple[Tensor, Tensor]:
-        """Return (positions in the pool `[batch / world]`, images uint8) of a draw; in order is fastest."""
+        """Return the images of a draw. Draws in ascending order are fastest, since they are decoded ahead.
+
+        Args:
+            draw: Number of the draw, from 0.
+
+        Returns:
+            Positions in the pool `[batch / world]`, and uint8 images `[batch / world, C, H, W]`.
+        """
         if draw != self._next:
             self._drawn = self.images.batches(self._indices(draw))
         self._next = draw + 1
@@ -46,16 +63,16 @@ class Stream:
         return self.positions(draw), images
 
     def positions(self, draw: int) -> Tensor:
-        """Return positions in the pool of a draw, of this rank."""
+        """Return the positions in the pool `[batch / world]` of the images of a draw."""
         own = self.batch // self.world
         start = (draw * self.world + self.rank) * own
-        wanted, parts = own, []
-        while wanted:
+        missing, chunks = own, []
+        while missing:
             epoch, offset = divmod(start, len(self.pool))
-            taken = self._epoch(epoch)[offset : offset + wanted]
-            parts.append(taken)
-            start, wanted = start + len(taken), wanted - len(taken)
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+            chunk = self._epoch(epoch)[offset : offset + missing]
+            chunks.append(chunk)
+            start, missing = start + len(chunk), missing - len(chunk)
+        return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
 
     def _indices(self, draw: int) -> Iterator[Tensor]:
         while True:
@@ -71,7 +88,13 @@ class Stream:
 
 
 class Draw:
-    """The batch of one move (`ganzoo.contracts.Batch`): drawn and augmented when a part of it is first asked for."""
+    """The batch of one update (see `ganzoo.strategy.step.Batch`). Images are drawn and augmented on first access.
+
+    Args:
+        batches: The streams.
+        player: Name of the player that is updated.
+        number: Number of the draw.
+    """
 
     def __init__(self, batches: Batches, player: str, number: int) -> None:
         self._batches, self._player, self._number = batches, player, number
@@ -81,7 +104,7 @@ class Draw:
     def _labelled(self) -> tuple[Tensor, Tensor]:
         positions, images = self._batches.stream(self._player, "labelled").at(self._number)
         labels = self._batches.data.labels[positions].to(self._batches.device, non_blocking=True)
-        return self._batches.see(images, "weak"), labels
+        return self._batches.augmented(images, "weak"), labels
 
     @cached_property
     def _unlabelled(self) -> Tensor:
@@ -89,67 +112,103 @@ class Draw:
 
     @property
     def labelled(self) -> Tensor:
-        """Labelled images, weakly augmented."""
+        """Labelled images `[L, C, H, W]` in [-1, 1], weakly augmented."""
         return self._labelled[0]
 
     @property
     def labels(self) -> Tensor:
-        """Their labels."""
+        """Labels `[L]` of the labelled images."""
         return self._labelled[1]
 
     def view(self, name: str) -> Tensor:
-        """Unlabelled images, augmented as `VIEWS` says."""
+        """Return the unlabelled images `[U, C, H, W]` in [-1, 1], augmented; all views are of the same images.
+
+        Args:
+            name: Name of a view in `VIEWS`.
+
+        Raises:
+            Incompatible: There is no such view.
+        """
         if name not in self._views:
-            self._views[name] = self._batches.see(self._unlabelled, name)
+            self._views[name] = self._batches.augmented(self._unlabelled, name)
         return self._views[name]
 
 
 class Batches:
-    """Every stream of a run.
+    """The streams of images of a run: one for each player and kind of image.
 
-    batch, labelled_batch: images in one draw over all processes; each process gets its part.
+    Args:
+        data: The images.
+        config: Batch sizes, views and seed.
+        backend: The device, and the processes that share each batch.
+
+    Attributes:
+        sizes: Images in one draw over all processes, of each kind.
+
+    Raises:
+        Incompatible: A batch cannot be divided into equal micro-batches, or among the processes.
     """
 
-    def __init__(
-        self,
-        data: Dataset,
-        config: DataConfig,
-        batch: int,
-        labelled_batch: int,
-        seed: int,
-        device: torch.device,
-        channels_last: bool = False,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        for what, size in (("batch", batch), ("labelled batch", labelled_batch)):
-            if size % world:
-                raise Incompatible(
-                    f"a {what} of {size} cannot be shared by {world} processes; choose a multiple of {world}"
-                )
-        self.data, self.config, self.device, self.seed = data, config, device, seed
-        self.sizes = {"unlabelled": batch, "labelled": labelled_batch}
-        self.rank, self.world = rank, world
-        self.format = torch.channels_last if channels_last else torch.contiguous_format
+    def __init__(self, data: Dataset, config: Config, backend: Backend) -> None:
+        self.data, self.config, self.device, self.seed = data, config.data, backend.device, config.seed
+        self.rank, self.world = backend.rank, backend.world
+        self.format = torch.channels_last if backend.channels_last else torch.contiguous_format
+        whole = {"unlabelled": config.batch_size, "labelled": config.labelled_batch_size or config.batch_size}
+        self.sizes = {kind: self._micro_batch(kind, size, config) for kind, size in whole.items()}
         self._streams: dict[tuple[str, str], Stream] = {}
 
-    def stream(self, player: str, sort: str) -> Stream:
-        """Return the stream of a player, `labelled` or `unlabelled`; each has an order of its own."""
-        if (player, sort) not in self._streams:
-            pool = self.data.labelled if sort == "labelled" else self.data.unlabelled
+    def _micro_batch(self, kind: str, size: int, config: Config) -> int:
+        """Return the size of a micro-batch, over all processes."""
+        count = config.gradient_accumulation_steps
+        each, rest = divmod(size, count)
+        if rest:
+            raise Incompatible(
+                f"{size} {kind} images cannot be divided into {count} equal micro-batches; choose a batch size that is "
+                f"a multiple of {count}"
+            )
+        if each % self.world:
+            raise Incompatible(
+                f"{each} {kind} images cannot be divided among {self.world} processes; choose a batch size that is a "
+                f"multiple of {self.world * count}"
+            )
+        return each
+
+    def stream(self, player: str, kind: str) -> Stream:
+        """Return a stream of images. Each has an order of its own.
+
+        Args:
+            player: Name of the player that gets the images.
+            kind: "labelled" or "unlabelled".
+
+        Raises:
+            Incompatible: The data set has no such image.
+        """
+        if (player, kind) not in self._streams:
+            pool = self.data.labelled if kind == "labelled" else self.data.unlabelled
             if not len(pool):
-                raise Incompatible(f"the run needs {sort} images, and there is none")
-            key = (self.seed, player, sort)
-            self._streams[player, sort] = Stream(self.data.train, pool, self.sizes[sort], key, self.rank, self.world)
-        return self._streams[player, sort]
+                raise Incompatible(f"the run needs {kind} images, and '{self.data.name}' has none")
+            key = (self.seed, player, kind)
+            self._streams[player, kind] = Stream(self.data.train, pool, self.sizes[kind], key, self.rank, self.world)
+        return self._streams[player, kind]
 
     def close(self) -> None:
-        """Let go of the streams, and of the processes that decode for them."""
+        """Close the streams, and end the processes that decode for them."""
         self._streams.clear()
 
-    def see(self, images: Tensor, view: str) -> Tensor:
-        """Return uint8 images as float in [-1, 1] on the device, augmented as the view says."""
+    def augmented(self, images: Tensor, view: str) -> Tensor:
+        """Convert uint8 images to float on the device, and augment them.
+
+        Args:
+            images: uint8 images `[B, C, H, W]`.
+            view: Name of a view.
+
+        Returns:
+            Images `[B, C, H, W]` in [-1, 1].
+
+        Raises:
+            Incompatible: There is no such view.
+        """
         if view not in VIEWS:
-            raise Incompatible(f"no view is called '{view}'{nearest(view, VIEWS)} There are: {', '.join(VIEWS)}")
+            raise Incompatible(f"no view is called '{view}'{nearest(view, VIEWS)} Views: {', '.join(VIEWS)}")
         x = from_uint8(images.to(self.device, non_blocking=True))
         return VIEWS[view](x, self.config).contiguous(memory_format=self.format)

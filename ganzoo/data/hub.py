@@ -1,4 +1,4 @@
-"""Data sets in the Hugging Face Hub's layout: a local folder of parquet files, or `hf:<name>`."""
+"""Data sets in the layout of the Hugging Face Hub: a local folder of parquet files, or `hf:<name>`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganzoo.component import describe
-from ganzoo.contracts import Source
+from ganzoo.data.source import Source
 from ganzoo.errors import BadData, nearest
+from ganzoo.registry.component import describe
 
 ENCODED = {"bytes", "path"}
-"""Fields of an encoded image."""
+"""Fields of an encoded image in a parquet file."""
 
 
 @dataclass(frozen=True)
 class HubTable:
-    """Images of one split of a `datasets.Dataset`."""
+    """Images of one split of a `datasets.Dataset`.
+
+    Attributes:
+        rows: The split, with one column of encoded images.
+        column: Name of the column.
+        name: Name of data set and split, for messages.
+        labels: Labels `[N]`, -1 for none.
+    """
 
     rows: Any
     column: str
@@ -52,30 +59,36 @@ def hub_source(
     label: str | None = None,
     revision: str | None = None,
 ) -> Source:
-    """Return a data set of the Hub, or of a local folder in its layout, through `datasets`.
+    """Load a data set of the Hub, or a local folder in its layout, with the library `datasets`.
 
     Args:
-        name: as `datasets.load_dataset` takes it.
-        config: which of the data set's configurations.
-        train: the split to train on.
-        test: the split held out, if there is one.
-        image: the column of images; default: the first column of images, or of structs of `bytes` and `path`, which is
-            how images look in a parquet file that was not written by `datasets`.
-        label: the column of labels; default: the first column of classes, or the integers of a column `label`.
-        revision: a branch, tag or commit.
+        name: Name or path, as for `datasets.load_dataset`.
+        config: Configuration of the data set.
+        train: Split to train on.
+        test: Split that is held out, if there is one of that name.
+        image: Column of images; default: the first column of images, or of structs of `bytes` and `path`, which is how
+            images are stored in a parquet file that was not written by `datasets`.
+        label: Column of labels; default: the first column of classes, or a column `label` of integers.
+        revision: Branch, tag or commit.
 
-    Raises BadData when it cannot be read or has no such column.
+    Returns:
+        The data set.
+
+    Raises:
+        BadData: The data set cannot be loaded, or has no such split or column.
     """
     import datasets
 
     datasets.disable_progress_bars()
     try:
-        found = datasets.load_dataset(name, config, revision=revision)
-    except Exception as error:  # its many error types have one meaning here
-        raise BadData(f"data set {name} cannot be loaded ({describe(error)})") from error
-    if train not in found:
-        raise BadData(f"data set {name} has no split '{train}'{nearest(train, found)} It has: {', '.join(found)}")
-    features = found[train].features
+        dataset = datasets.load_dataset(name, config, revision=revision)
+    except Exception as error:  # datasets raises errors of many types
+        raise BadData(
+            f"data set {name} cannot be loaded ({describe(error)}); check its name and your connection"
+        ) from error
+    if train not in dataset:
+        raise BadData(f"data set {name} has no split '{train}'{nearest(train, dataset)} It has: {', '.join(dataset)}")
+    features = dataset[train].features
     image = image or next((c for c, f in features.items() if isinstance(f, datasets.Image)), None)
     image = image or next((c for c, f in features.items() if isinstance(f, dict) and f.keys() == ENCODED), None)
     label = label or next((c for c, f in features.items() if isinstance(f, datasets.ClassLabel)), None)
@@ -88,12 +101,12 @@ def hub_source(
         raise BadData(f"data set {name} has no column of images; it has: {', '.join(features)}")
 
     def table(split: str) -> HubTable:
-        rows = found[split].cast_column(image, datasets.Image(decode=False)).select_columns([image])
-        labels = np.array(found[split][label] if label else [-1] * len(rows), dtype=np.int64)
+        rows = dataset[split].cast_column(image, datasets.Image(decode=False)).select_columns([image])
+        labels = np.array(dataset[split][label] if label else [-1] * len(rows), dtype=np.int64)
         return HubTable(rows, image, f"{name} ({split})", labels)
 
     classes = features[label].names if label and isinstance(features[label], datasets.ClassLabel) else []
-    tables = table(train), table(test) if test in found else None
+    tables = table(train), table(test) if test in dataset else None
     if label and not classes:
         classes = [str(k) for k in range(int(max(tables[0].labels.max(), 0)) + 1)]
     return Source(name.rstrip("/").split("/")[-1], *tables, classes)

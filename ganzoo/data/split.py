@@ -1,4 +1,4 @@
-"""Which images are held out, and whose labels may be seen: decided once, by seed, and kept with its hash."""
+"""The split of a data set: which images are held out, and which labels may be used. It is drawn once, by seed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganzoo.base.storage import read_metadata, read_tensors, tensor_bytes
 from ganzoo.errors import BadData, CorruptFile
-from ganzoo.storage import read_metadata, read_tensors, tensor_bytes
 
 SPLIT = "split.safetensors"
-"""What the split is called in a run folder."""
+"""File name of the split in a run folder."""
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 NONE: Labels = np.empty(0, dtype=np.int64)
+Groups = list[tuple[str, Labels]]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Indices into a data set's train table.
+    """Indices into the training table of a data set.
 
-    train: images used for training. labelled: those whose label may be seen, a part of `train`; labels: their labels.
-    test: images held out of the train table; empty where the data set has a test table of its own. validation: images
-    that are held out of training too, and may choose weights; none unless asked for.
+    Attributes:
+        train: Images used for training `[N]`.
+        labelled: Those of them whose labels may be used `[L]`.
+        labels: Labels of the labelled images `[L]`.
+        test: Images held out for testing; empty if the data set has a test table of its own.
+        validation: Images held out of training by which the best weights may be selected; empty by default.
     """
 
     train: Labels
@@ -38,155 +42,223 @@ class Split:
 
     @property
     def arrays(self) -> dict[str, Labels]:
-        """The indices and labels by name; `validation` where there is some."""
+        """Indices and labels by name; `validation` only if there are such images."""
         arrays = {"train": self.train, "labelled": self.labelled, "labels": self.labels, "test": self.test}
         return {**arrays, **({"validation": self.validation} if len(self.validation) else {})}
 
     @property
     def hash(self) -> str:
-        """sha256 over every index and label."""
+        """SHA-256 of all indices and labels."""
         digest = hashlib.sha256()
         for array in self.arrays.values():
             digest.update(np.int64(len(array)).tobytes() + np.ascontiguousarray(array, dtype="<i8").tobytes())
         return digest.hexdigest()
 
-    def to_bytes(self, facts: Mapping[str, str] | None = None) -> bytes:
-        """Return the content of a safetensors file, with the hash and further facts in its metadata."""
+    def to_bytes(self, metadata: Mapping[str, str] | None = None) -> bytes:
+        """Return the content of a safetensors file.
+
+        Args:
+            metadata: Entries of the file's metadata besides the hash.
+        """
         tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
-        return tensor_bytes(tensors, {"sha256": self.hash, **(facts or {})})
+        return tensor_bytes(tensors, {"sha256": self.hash, **(metadata or {})})
 
     @staticmethod
-    def facts(path: Path) -> dict[str, str]:
-        """Return the facts in the metadata of a file that `to_bytes` wrote. Raises CorruptFile."""
-        split, facts = Split.load(path), read_metadata(path)
-        if facts.get("sha256") != split.hash:
-            raise CorruptFile(f"{path} is damaged: its hash is not that of its content")
-        return facts
+    def metadata(path: Path) -> dict[str, str]:
+        """Read the metadata of a file that `to_bytes` wrote.
+
+        Raises:
+            CorruptFile: The file is damaged.
+        """
+        split, metadata = Split.load(path), read_metadata(path)
+        if metadata.get("sha256") != split.hash:
+            raise CorruptFile(f"{path} is damaged: its SHA-256 does not match its content; restore the file")
+        return metadata
 
     @classmethod
-    def of(cls, place: str | Path, class_names: Sequence[str] | None = None) -> Split:
-        """Read the split of a run folder, or of a file. Raises CorruptFile, or BadData when its classes are others."""
-        path = Path(place) / SPLIT if Path(place).is_dir() else Path(place)
+    def of(cls, location: str | Path, class_names: Sequence[str] | None = None) -> Split:
+        """Read the split of a run folder, or a split file.
+
+        Args:
+            location: Run folder or file.
+            class_names: Class names of the data; if given, they are compared with those of the split.
+
+        Raises:
+            BadData: There is no such file, or it was made for data with other classes.
+            CorruptFile: The file is damaged.
+        """
+        path = Path(location) / SPLIT if Path(location).is_dir() else Path(location)
         if not path.is_file():
             raise BadData(f"there is no split {path}; give a run folder, or the {SPLIT} of one")
-        theirs = json.loads(cls.facts(path).get("classes", "null"))
-        if class_names is not None and theirs not in (None, list(class_names)):
-            raise BadData(f"the split is of other data: its classes are {theirs}, and not {list(class_names)}")
+        classes = json.loads(cls.metadata(path).get("classes", "null"))
+        if class_names is not None and classes not in (None, list(class_names)):
+            raise BadData(
+                f"the split {path} was made for other data: its classes are {classes}, not {list(class_names)}; give "
+                "the split of a run on the same data"
+            )
         return cls.load(path)
 
-    def check(self, known: Labels, usable: Labels, class_names: Sequence[str], own_test: bool) -> None:
-        """Raise BadData unless this split is one of the data whose labels are `known`, its images `usable`."""
+    def check(self, known: Labels, usable: Labels, class_names: Sequence[str], has_test_table: bool) -> None:
+        """Check that this split fits a data set.
+
+        Args:
+            known: Label of every image of the training table `[N]`, -1 for none.
+            usable: Indices of the images that can be read.
+            class_names: Names of the classes.
+            has_test_table: Whether the data set has test images of its own.
+
+        Raises:
+            BadData: The split was made for other data, or contradicts itself.
+        """
         held_out = np.concatenate([self.test, self.validation])
-        odd = np.setdiff1d(np.concatenate([self.train, held_out]), usable)
-        if len(odd):
-            raise BadData(f"the split is of other data: its image {odd[0]} is not among the {len(usable)} usable ones")
-        if own_test and len(self.test):
-            raise BadData("the split holds out training images, and this data has a test part of its own")
+        unknown = np.setdiff1d(np.concatenate([self.train, held_out]), usable)
+        if len(unknown):
+            raise BadData(
+                f"the split was made for other data: its image {unknown[0]} is not one of the {len(usable)} usable "
+                "images; give the split of a run on the same data"
+            )
+        if has_test_table and len(self.test):
+            raise BadData(
+                "the split was made for other data: it holds out training images, and this data has test images of "
+                "its own"
+            )
         if wrong := np.flatnonzero(known[self.labelled] != self.labels).tolist():
             i = wrong[0]
             raise BadData(
-                f"the split is of other data: image {self.labelled[i]} is of class {known[self.labelled[i]]} here, and "
-                f"of class {self.labels[i]} there"
+                f"the split was made for other data: image {self.labelled[i]} has class {known[self.labelled[i]]} in "
+                f"the data, and class {self.labels[i]} in the split"
             )
         if len(np.setdiff1d(self.labelled, self.train)) or len(np.intersect1d(self.train, held_out)):
-            raise BadData("the split labels or trains on images that it holds out")
+            raise BadData("the split contradicts itself: it holds out images that it labels or trains on")
         for k, name in enumerate(class_names):
             if k not in self.labels:
-                raise BadData(f"class '{name}' has no labelled image in the split; give it one, or use another split")
+                raise BadData(f"class '{name}' has no labelled image in the split; add one, or use another split")
 
     @classmethod
     def load(cls, path: Path) -> Split:
-        """Read what `to_bytes` wrote. Raises CorruptFile."""
+        """Read a file that `to_bytes` wrote, without comparing its hash.
+
+        Raises:
+            CorruptFile: The file is not a split.
+        """
         tensors = read_tensors(path)
         try:
             return cls(**{name: tensor.numpy() for name, tensor in tensors.items()})
         except TypeError as error:
-            raise CorruptFile(f"{path} is not a label split") from error
+            raise CorruptFile(f"{path} is not a split; give a run folder, or the {SPLIT} of one") from error
 
 
-def make_split(
-    known: Labels,
-    class_names: Sequence[str],
-    labels: int | str,
-    split_seed: int,
-    held_out: float,
-    test_seed: int,
-    validation: int = 0,
-) -> Split:
-    """Hold out a part of the images, and choose whose labels may be seen, both balanced over the classes.
+@dataclass(frozen=True)
+class SplitSettings:
+    """How a split is drawn.
 
-    known: the label of every image, -1 where there is none. labels: how many to keep, or "all".
-    held_out: part of the images to hold out, by `test_seed`; 0 where there is a test set already.
-    validation: labelled images to leave out of training besides, by `split_seed`. A number of labels is chosen before
-    them, so that it is of the same images with and without.
-    Raises BadData when there are not that many labels, or a class would have none.
+    Attributes:
+        labels: Number of labels to use, or "all".
+        split_seed: Seed of the choice of labels and of validation images.
+        held_out: Fraction of the images to hold out for testing, in [0, 1]; 0 if the data set has test images.
+        test_seed: Seed of the choice of test images.
+        validation: Number of labelled images to hold out for validation.
     """
-    test = _hold_out(known, held_out, np.random.default_rng([test_seed, 1]))
+
+    labels: int | str
+    split_seed: int
+    held_out: float
+    test_seed: int
+    validation: int = 0
+
+
+def make_split(known: Labels, class_names: Sequence[str], settings: SplitSettings) -> Split:
+    """Draw a split that is balanced over the classes.
+
+    A given number of labels is drawn before the validation images, so that the labels are the same with and without
+    validation.
+
+    Args:
+        known: Label of every image `[N]`, -1 for none.
+        class_names: Names of the classes.
+        settings: Numbers and seeds.
+
+    Raises:
+        BadData: There are too few labelled images, or a class has none.
+    """
+    test = _hold_out(known, settings.held_out, np.random.default_rng([settings.test_seed, 1]))
     train = np.setdiff1d(np.arange(len(known)), test)
-    labelled = NONE
-    if labels != "all":
-        rng = np.random.default_rng([split_seed, 2])
-        labelled = _balanced(known, train, class_names, int(labels), rng, "labels", "--labels ")
-    kept = NONE
-    if validation:
-        rng, left = np.random.default_rng([split_seed, 3]), np.setdiff1d(train, labelled)
-        flag = "--set data.validation="
-        kept = _balanced(known, left, class_names, validation, rng, "labels for validation", flag)
-        train = np.setdiff1d(train, kept)
-    if labels == "all":
+    labelled = validation = NONE
+    if settings.labels != "all":
+        rng = np.random.default_rng([settings.split_seed, 2])
+        groups = _by_class(known, train, class_names)
+        labelled = _draw_balanced(groups, int(settings.labels), rng, "labels", "--labels ")
+    if settings.validation:
+        rng = np.random.default_rng([settings.split_seed, 3])
+        groups = _by_class(known, np.setdiff1d(train, labelled), class_names)
+        noun, flag = "labels for validation", "--set data.validation="
+        validation = _draw_balanced(groups, settings.validation, rng, noun, flag)
+        train = np.setdiff1d(train, validation)
+    if settings.labels == "all":
         labelled = train[known[train] >= 0]
-    for k, name in enumerate(class_names):
-        if k not in known[labelled]:
-            raise BadData(f"class '{name}' has no labelled training image; give it one or remove the class")
-    return Split(train, labelled, known[labelled], test, kept)
+    _by_class(known, labelled, class_names)
+    return Split(train, labelled, known[labelled], test, validation)
 
 
-def _balanced(
-    known: Labels,
-    members: Labels,
-    class_names: Sequence[str],
-    wanted: int,
-    rng: np.random.Generator,
-    what: str,
-    flag: str,
-) -> Labels:
-    """Choose so many of the members that have a label, as many of each class. Raises BadData when there are too few."""
-    by_class = [members[known[members] == k] for k in range(len(class_names))]
-    for name, own in zip(class_names, by_class, strict=True):
-        if not len(own):
-            raise BadData(f"class '{name}' has no labelled training image; give it one or remove the class")
-    if wanted < len(by_class):
-        raise BadData(
-            f"{wanted} {what} cannot give each of {len(by_class)} classes one; {flag}{len(by_class)} at least"
-        )
-    if wanted > (available := sum(map(len, by_class))):
-        raise BadData(f"{wanted} {what} asked for, but only {available} training images have one: {flag}{available}")
-    shares = _shares(wanted, [len(own) for own in by_class], rng)
-    for name, share, own in zip(class_names, shares, by_class, strict=True):
-        if share > len(own):
-            most = min(map(len, by_class)) * len(by_class)
+def _by_class(known: Labels, members: Labels, class_names: Sequence[str]) -> Groups:
+    """Group images by class. Images without a label are left out.
+
+    Raises:
+        BadData: A class has no image.
+    """
+    groups = [(name, members[known[members] == k]) for k, name in enumerate(class_names)]
+    for name, group in groups:
+        if not len(group):
+            raise BadData(f"class '{name}' has no labelled training image; add one or remove the class")
+    return groups
+
+
+def _draw_balanced(groups: Groups, count: int, rng: np.random.Generator, noun: str, flag: str) -> Labels:
+    """Draw labelled images, as many of each class.
+
+    Args:
+        groups: Name of each class, and indices of its labelled images.
+        count: Number of images to draw.
+        rng: Source of randomness.
+        noun: What is drawn, for messages.
+        flag: Flag or setting that gives the number, for messages.
+
+    Returns:
+        Indices in ascending order.
+
+    Raises:
+        BadData: There are too few images, or fewer are wanted than there are classes.
+    """
+    classes, sizes = len(groups), [len(group) for _, group in groups]
+    if count < classes:
+        raise BadData(f"{count} {noun} are too few for {classes} classes; use at least {flag}{classes}")
+    if count > (available := sum(sizes)):
+        raise BadData(f"{count} {noun} requested, but only {available} training images have one; use {flag}{available}")
+    shares = _shares(count, sizes, rng)
+    for (name, group), share in zip(groups, shares, strict=True):
+        if share > len(group):
             raise BadData(
-                f"class '{name}' has {len(own)} labelled training images, not the {share} of a balanced {wanted}; "
-                f"{flag}{most} at most"
+                f"class '{name}' has {len(group)} labelled training images, but {count} {noun} balanced over the "
+                f"classes need {share} of it; use at most {flag}{min(sizes) * classes}"
             )
-    chosen = [rng.permutation(own)[:share] for own, share in zip(by_class, shares, strict=True)]
+    chosen = [rng.permutation(group)[:share] for (_, group), share in zip(groups, shares, strict=True)]
     return np.sort(np.concatenate([*chosen, NONE]))
 
 
-def _shares(wanted: int, sizes: list[int], rng: np.random.Generator) -> list[int]:
-    """Share `wanted` evenly; what does not divide goes to classes drawn at random."""
-    shares = np.full(len(sizes), wanted // max(len(sizes), 1))
-    shares[rng.permutation(len(sizes))[: wanted % max(len(sizes), 1)]] += 1
+def _shares(count: int, sizes: list[int], rng: np.random.Generator) -> list[int]:
+    """Divide a number evenly among classes; the remainder goes to classes drawn at random."""
+    shares = np.full(len(sizes), count // max(len(sizes), 1))
+    shares[rng.permutation(len(sizes))[: count % max(len(sizes), 1)]] += 1
     return [int(s) for s in shares]
 
 
-def _hold_out(known: Labels, part: float, rng: np.random.Generator) -> Labels:
-    """Draw a part of every class (and of the images without a class, where there are no others)."""
-    if not part:
+def _hold_out(known: Labels, fraction: float, rng: np.random.Generator) -> Labels:
+    """Draw a fraction of every class, or of the images without a label if no image has one."""
+    if not fraction:
         return np.empty(0, dtype=np.int64)
     classes = [k for k in np.unique(known) if k >= 0] or [-1]
     drawn = []
     for k in classes:
         members = np.flatnonzero(known == k)
-        drawn.append(rng.permutation(members)[: round(part * len(members))])
+        drawn.append(rng.permutation(members)[: round(fraction * len(members))])
     return np.sort(np.concatenate(drawn).astype(np.int64))

@@ -1,4 +1,4 @@
-"""How the images of a step are augmented, by name; whole batches at a time, each image by its own chance."""
+"""Views: augmentations of the images of a batch, by name. Each image is augmented independently of the others."""
 
 from __future__ import annotations
 
@@ -9,31 +9,47 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganzoo.config import DataConfig
+from ganzoo.config.schema import DataConfig
 
-COARSE = 5  # places a side at which an elastic displacement is drawn
+COARSE = 5
+"""Grid points per side at which an elastic displacement is drawn."""
 
 
 def plain(x: Tensor, config: DataConfig) -> Tensor:
-    """Leave the images as they are."""
+    """Return the images unchanged."""
     return x
 
 
 def weak(x: Tensor, config: DataConfig) -> Tensor:
-    """Mirror each image with probability ½ (`data.flip`) and shift it by up to `data.shift` pixels, edges mirrored."""
+    """Augment images weakly: mirror each with probability ½ (`data.flip`), and shift it by up to `data.shift` pixels.
+
+    Args:
+        x: Images `[B, C, H, W]` in [-1, 1].
+        config: Ranges of the augmentations.
+
+    Returns:
+        Images of the same shape. Pixels beyond the edge are mirrored.
+    """
     if config.flip:
         x = torch.where(chance(x), x.flip(3), x)
     return shift(x, config.shift) if config.shift else x
 
 
 def strong(x: Tensor, config: DataConfig) -> Tensor:
-    """Change each image by what is weak, then in place, shape, brightness and contrast, and blank a square.
+    """Augment images strongly: weak augmentation, geometry, brightness, contrast, and a blanked square.
 
-    The changes and their ranges are RandAugment's (Cubuk et al. 2020, arXiv:1909.13719) and Cutout's, as in FixMatch;
-    each is applied with probability ½, at most `data.strength` times its range. `data.zoom` and `data.elastic` add what
-    handwriting bears (Simard et al. 2003, ICDAR, §2).
+    The transformations and their ranges are those of RandAugment (Cubuk et al. 2020, arXiv:1909.13719) and Cutout, as
+    in FixMatch. Each is applied with probability ½, with at most `data.strength` times its range. `data.zoom` and
+    `data.elastic` add deformations that suit handwriting (Simard et al. 2003, ICDAR, §2).
+
+    Args:
+        x: Images `[B, C, H, W]` in [-1, 1].
+        config: Ranges of the augmentations.
+
+    Returns:
+        Images of the same shape in [-1, 1].
     """
-    with torch.autocast(x.device.type, enabled=False):  # coordinates do not survive bf16
+    with torch.autocast(x.device.type, enabled=False):  # bf16 is too coarse for coordinates
         x = bend(weak(x, config), config.strength, config.zoom, config.elastic)
         x = torch.where(chance(x), x + uniform(x, config.strength / 2), x)
         mean = x.mean((1, 2, 3), keepdim=True)
@@ -42,35 +58,46 @@ def strong(x: Tensor, config: DataConfig) -> Tensor:
 
 
 def chance(x: Tensor) -> Tensor:
-    """Draw true or false for each image, `[B, 1, 1, 1]`."""
+    """Draw true with probability ½ for each image of x, `[B, 1, 1, 1]`."""
     return torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
 
 
 def uniform(x: Tensor, most: float) -> Tensor:
-    """Draw a number in [-most, most] for each image, `[B, 1, 1, 1]`."""
+    """Draw a number from U(-most, most) for each image of x, `[B, 1, 1, 1]`."""
     return (torch.rand(len(x), 1, 1, 1, device=x.device) * 2 - 1) * most
 
 
 def shift(x: Tensor, most: int) -> Tensor:
-    """Shift each image `[B, C, H, W]` by a whole number of pixels, uniform in [-most, most] each way."""
-    size = x.shape[2]
+    """Shift each image `[B, C, H, W]` by whole pixels, uniform in -most … most along each axis; edges are mirrored."""
+    height, width = x.shape[2:]
     padded = F.pad(x, (most,) * 4, mode="reflect")
-    start = torch.randint(2 * most + 1, (2, len(x), 1), device=x.device)
-    rows, columns = start + torch.arange(size, device=x.device)
+    down, right = torch.randint(2 * most + 1, (2, len(x), 1), device=x.device)
+    rows, columns = down + torch.arange(height, device=x.device), right + torch.arange(width, device=x.device)
     batch = torch.arange(len(x), device=x.device)[:, None, None]
     return padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def bend(x: Tensor, strength: float, zoom: float = 0.0, elastic: float = 0.0) -> Tensor:
-    """Rotate by up to 30°, shear and shift by up to 0.3 of the side each way; what comes in continues the edge.
+    """Rotate, shear, shift and deform each image. Pixels beyond the edge repeat it.
 
-    zoom: of width and height, in powers of e. elastic: deviation of a smooth displacement, in halves of the side.
+    Args:
+        x: Images `[B, C, H, W]`.
+        strength: Factor in [0, 1] of the ranges: rotation by up to 30°, shear and shift by up to 0.3 of the side.
+        zoom: Range of the logarithm of the zoom, separately for width and height.
+        elastic: Standard deviation of a smooth displacement, in halves of the side.
+
+    Returns:
+        Images of the same shape.
     """
     angle, shear_x, shear_y, right, down = (
         (uniform(x, most * strength) * chance(x)).flatten() for most in (pi / 6, 0.3, 0.3, 0.6, 0.6)
     )
     cos, sin = angle.cos(), angle.sin()
-    rows = [cos + shear_x * sin, shear_x * cos - sin, right, sin + shear_y * cos, cos - shear_y * sin, down]
+    ratio = x.shape[2] / x.shape[3]  # coordinates are in halves of the sides, but angles refer to pixels
+    rows = [
+        cos + shear_x * sin, (shear_x * cos - sin) * ratio, right,
+        (sin + shear_y * cos) / ratio, cos - shear_y * sin, down,
+    ]  # fmt: skip
     places = torch.stack(rows, 1).reshape(-1, 2, 3)
     if zoom:
         shape = torch.stack([uniform(x, zoom), uniform(x, zoom)], 1).reshape(-1, 2, 1).exp()
@@ -83,14 +110,25 @@ def bend(x: Tensor, strength: float, zoom: float = 0.0, elastic: float = 0.0) ->
     return F.grid_sample(x, places, padding_mode="border", align_corners=False)
 
 
-def blank(x: Tensor, part: float) -> Tensor:
-    """Set a square of up to `part` of the side to grey, its centre anywhere in the image."""
-    size = x.shape[2]
-    side = torch.rand(len(x), 1, device=x.device) * part * size
-    centre = torch.rand(2, len(x), 1, device=x.device) * size
-    rows, columns = ((torch.arange(size, device=x.device) + 0.5) - centre).abs() < side / 2
+def blank(x: Tensor, fraction: float) -> Tensor:
+    """Set a square of each image to grey.
+
+    Args:
+        x: Images `[B, C, H, W]` in [-1, 1].
+        fraction: Largest side of the square, as a fraction of the smaller side of the image. Its centre is anywhere.
+
+    Returns:
+        Images of the same shape.
+    """
+    sides = torch.tensor(x.shape[2:], device=x.device)
+    side = torch.rand(len(x), 1, device=x.device) * fraction * min(x.shape[2:])
+    centre = torch.rand(2, len(x), 1, device=x.device) * sides[:, None, None]
+    rows, columns = (
+        ((torch.arange(n, device=x.device) + 0.5) - c).abs() < side / 2
+        for n, c in zip(x.shape[2:], centre, strict=True)
+    )
     return torch.where(rows[:, None, :, None] & columns[:, None, None, :], 0.0, x)
 
 
 VIEWS: dict[str, Callable[[Tensor, DataConfig], Tensor]] = {"plain": plain, "weak": weak, "strong": strong}
-"""Views by name; strategies ask for views by these."""
+"""Views by name, as strategies request them."""

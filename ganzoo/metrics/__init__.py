@@ -1,7 +1,10 @@
-"""How good a model is: features of real and generated images, what metrics say of them, the stamp on every score."""
+"""Evaluation: feature extractors, metrics, and the stamp that records the protocol of a score.
 
-from ganzoo.metrics.evidence import Evidence, Features
+Metrics and extractors themselves are components of plugins.
+"""
+
+from ganzoo.metrics.evidence import Evidence, Extractor, Features, Metric
 from ganzoo.metrics.moments import Moments, frechet_distance
 from ganzoo.metrics.score import Score, Stamp
 
-__all__ = ["Evidence", "Features", "Moments", "Score", "Stamp", "frechet_distance"]
+__all__ = ["Evidence", "Extractor", "Features", "Metric", "Moments", "Score", "Stamp", "frechet_distance"]

@@ -1,4 +1,4 @@
-"""The held-out error of a classifier while it is trained. It is reported, and decides nothing."""
+"""The held-out error of a classifier during training. It is reported only, and influences nothing."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ from collections.abc import Mapping
 import torch
 
 from ganzoo.data import Batches, Dataset
-from ganzoo.model import GAN
+from ganzoo.model.gan import GAN
 
 BATCH = 256
 
 
 @torch.no_grad()
-def held_out_errors(sides: Mapping[str, GAN], data: Dataset, batches: Batches) -> dict[str, float] | None:
-    """Return the part of held-out images that each GAN classifies wrongly, in [0, 1].
+def held_out_errors(gans: Mapping[str, GAN], data: Dataset, batches: Batches) -> dict[str, float] | None:
+    """Compute the held-out error of GANs, in fp32 as in a model folder.
 
-    In fp32, as model folders will be used. None where nothing is held out, or nothing classifies.
+    Args:
+        gans: GANs by name.
+        data: The data set.
+        batches: Converts images for the networks.
+
+    Returns:
+        Fraction of the held-out images that each GAN classifies wrongly, in [0, 1]; None if no labelled image is held
+        out, or a GAN has no classifier.
     """
     known = data.test_labels >= 0
     if not (data.shape.classes and bool(known.any())):
         return None
-    wrong = dict.fromkeys(sides, 0)
-    places = torch.split(torch.arange(len(data.test)), BATCH)
-    for side in sides.values():
-        for network in side.networks.values():
+    wrong = dict.fromkeys(gans, 0)
+    positions = torch.split(torch.arange(len(data.test)), BATCH)
+    for gan in gans.values():
+        for network in gan.networks.values():
             network.eval()
-    for place, images in zip(places, data.test.batches(iter(places)), strict=False):
-        x, truth = batches.see(images, "plain"), data.test_labels[place]
-        for name, side in sides.items():
-            logits = side.strategy.classify(side.networks, x)
+    for batch, images in zip(positions, data.test.batches(iter(positions)), strict=False):
+        x, truth = batches.augmented(images, "plain"), data.test_labels[batch]
+        for name, gan in gans.items():
+            logits = gan.strategy.classify(gan.networks, x)
             if logits is None:
                 return None
             wrong[name] += int(((logits.argmax(1).cpu() != truth) & (truth >= 0)).sum())

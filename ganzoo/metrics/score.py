@@ -1,4 +1,4 @@
-"""A score, and the stamp that says what it can be compared with."""
+"""Scores, and the stamps that record their protocols."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from ganzoo.errors import Incompatible
 
 @dataclass(frozen=True)
 class Stamp:
-    """The protocol of a score. Scores are comparable when their stamps are equal.
+    """The protocol of a score. Scores are comparable if their stamps are equal.
 
-    metric: `plugin/name`, with its options. extractor: likewise, with the sha256 of its weights. resize: how images
-    were brought to its size. real: data set, part of it, and how many images. fake: how many generated images.
-    weights: averaged or raw. precision: of the arithmetic.
+    Attributes:
+        metric: Metric, as `plugin/name`.
+        options: Options of the metric.
+        extractor: Feature extractor, as `plugin/name`; empty if none was used.
+        extractor_sha256: SHA-256 of its weights.
+        resize: How images were brought to its input size.
+        real: Data set and split of the real images; empty if none was used.
+        real_sha256: SHA-256 that identifies the real images.
+        real_count: Number of real images.
+        fake_count: Number of generated images.
+        weights: Weights of the model: "averaged" or "raw".
+        precision: Precision of the arithmetic.
     """
 
     metric: str
@@ -31,16 +40,20 @@ class Stamp:
     precision: str = "fp32"
 
     def differences(self, other: Stamp) -> list[str]:
-        """Return what is not the same, one sentence each."""
+        """Return the differences from another stamp, as `key: this and that`."""
         mine, theirs = asdict(self), asdict(other)
         return [f"{name}: {mine[name]} and {theirs[name]}" for name in mine if mine[name] != theirs[name]]
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a metric said: named values, what is to be minded about them, and the stamp.
+    """The result of a metric.
 
-    versions: of the packages that made it; they are told, and not compared.
+    Attributes:
+        values: Named values; the first one ranks models.
+        stamp: The protocol.
+        warnings: Warnings about the values.
+        versions: Versions of the packages that computed it. They are recorded, but not compared.
     """
 
     values: Mapping[str, float]
@@ -49,12 +62,12 @@ class Score:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
+        """Convert the score to plain JSON values."""
         return asdict(self)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Score:
-        """Return a score from what `to_dict` made."""
+        """Restore a score from what `to_dict` returned."""
         return cls(
             dict(values["values"]),
             Stamp(**values["stamp"]),
@@ -64,12 +77,24 @@ class Score:
 
 
 def rank(scores: Mapping[str, Score], value: str, smaller_is_better: bool = True) -> list[str]:
-    """Return names from best to worst by one value. Raises Incompatible when the stamps differ."""
+    """Rank scores from best to worst.
+
+    Args:
+        scores: Scores by name.
+        value: Name of the value to rank by.
+        smaller_is_better: Whether a smaller value is better.
+
+    Returns:
+        The names, best first.
+
+    Raises:
+        Incompatible: The stamps differ.
+    """
     names = list(scores)
     for name in names[1:]:
-        if found := scores[names[0]].stamp.differences(scores[name].stamp):
+        if differences := scores[names[0]].stamp.differences(scores[name].stamp):
             raise Incompatible(
-                f"{value} of {names[0]} and {name} cannot be compared: {'; '.join(found)}. Score both alike: "
-                "ganzoo evaluate"
+                f"{value} of {names[0]} and {name} cannot be compared: {'; '.join(differences)}. Compute both with the "
+                "same options of: ganzoo evaluate"
             )
     return sorted(names, key=lambda name: scores[name].values[value] * (1 if smaller_is_better else -1))

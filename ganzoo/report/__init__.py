@@ -1,4 +1,4 @@
-"""A run on one page: a file of HTML that needs nothing else."""
+"""Pages for readers: the report of a run, the comparison of runs, the demo. A new section of the report goes here."""
 
 from ganzoo.report.page import REPORT, after_training, write_report
 

@@ -1,4 +1,7 @@
-"""Looking into a trained generator: by class, between latents, along directions, back from an image."""
+"""Images of a trained generator: by class, interpolated, along directions, or nearest to a given image.
+
+A new way to look into a generator goes here.
+"""
 
 from ganzoo.sampling.codes import Codes
 from ganzoo.sampling.directions import Directions, find_directions

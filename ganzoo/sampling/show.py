@@ -1,4 +1,4 @@
-"""Images of every class, and between two latents."""
+"""Images of every class, interpolations between two latents, and animations."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from ganzoo.base.pictures import TILE, to_pil, to_uint8
 from ganzoo.errors import Incompatible, MissingExtra
-from ganzoo.latents import images_at, images_of, space_of
-from ganzoo.model import GAN
-from ganzoo.pictures import TILE, to_pil, to_uint8
+from ganzoo.model.gan import GAN
+from ganzoo.model.latents import images_at, images_of, space_of
 from ganzoo.sampling.codes import Codes
 
 TRIES = 40
+"""Most images that are generated for each image that is wanted of a class."""
 MOST = 20_000
-SOME = 64
+"""Most images that are generated in all."""
+CHUNK = 64
 FRAME = 60
+"""Duration of a frame of an animation, in milliseconds."""
 
 
 def by_class(
@@ -30,59 +33,85 @@ def by_class(
     classes: Sequence[int] | None = None,
     tries: int = TRIES,
 ) -> list[Tensor]:
-    """Return up to `each` generated images `[n, C, H, W]` of every class, or of some.
+    """Generate images of every class.
 
-    A conditional generator is told the classes, and all have the same latents. Of another, those images are taken
-    that the model's own classifier says to be of the class: the first of at most `tries` for each, and 20,000 in all.
-    Raises Incompatible when the model neither is told classes nor tells them apart.
+    A conditional generator gets the same latents for each class. The images of an unconditional generator are sorted
+    by the model's own classifier, until there are enough of each class or `tries` images were generated for each that
+    is wanted (at most 20,000 in all).
+
+    Args:
+        gan: The model.
+        each: Images of each class.
+        seed: Seed of the latents.
+        truncation: Factor in [0, 1] by which latents are moved towards their centre.
+        classes: Numbers of the classes; default: all.
+        tries: Most images to generate for each image that is wanted, if the generator is unconditional.
+
+    Returns:
+        Images `[n, C, H, W]` in [-1, 1] for each class, where n = `each` or, if fewer were found, less.
+
+    Raises:
+        Incompatible: The model has no generator or no classes, or neither a conditional generator nor a classifier.
     """
     if not gan.shape.classes:
         raise Incompatible("this model was trained on images without classes")
-    generator, wanted = gan.network("generator"), list(range(gan.shape.classes) if classes is None else classes)
+    generator, numbers = gan.network("generator"), list(range(gan.shape.classes) if classes is None else classes)
     if gan.conditional:
-        z = gan.latents(each, seed).repeat(len(wanted), 1)
-        y = torch.tensor(wanted).repeat_interleave(each)
+        z = gan.latents(each, seed).repeat(len(numbers), 1)
+        y = torch.tensor(numbers).repeat_interleave(each)
         return [*torch.split(torch.cat([*images_of(generator, z, y, truncation)]), each)]
-    found: dict[int, list[Tensor]] = {k: [] for k in wanted}
-    tried = gan.latents(min(tries * each * len(wanted), MOST), seed)
-    for z in torch.split(tried, SOME):
+    by_number: dict[int, list[Tensor]] = {k: [] for k in numbers}
+    candidates = gan.latents(min(tries * each * len(numbers), MOST), seed)
+    for z in torch.split(candidates, CHUNK):
         images = torch.cat([*images_of(generator, z, None, truncation)])
         for image, k in zip(images, gan.classify(images).argmax(1).tolist(), strict=True):
-            if len(found.get(k, ())) < each and k in found:
-                found[k].append(image)
-        if all(len(images) == each for images in found.values()):
+            if len(by_number.get(k, ())) < each and k in by_number:
+                by_number[k].append(image)
+        if all(len(images) == each for images in by_number.values()):
             break
-    empty = torch.empty(0, gan.shape.channels, gan.shape.size, gan.shape.size)
-    return [torch.stack(images) if images else empty for images in found.values()]
+    empty = torch.empty(0, *gan.shape.dimensions)
+    return [torch.stack(images) if images else empty for images in by_number.values()]
 
 
 def interpolate(
     gan: GAN, ends: tuple[int, int] | Codes, t: Tensor, y: int | None = None, truncation: float = 1.0
 ) -> Tensor:
-    """Return the images `[len(t), C, H, W]` on the way between two seeds or two codes, at t in [0, 1].
+    """Generate the images between two seeds or two codes.
 
-    At t = 0 and 1 they are those of the ends, bit for bit: of a seed, `gan.sample(1, y, seed, truncation)`.
-    Raises Incompatible when the model has no generator, is told no class, or for codes of two classes.
+    At t = 0 and t = 1 the images equal those of the ends bit for bit; for a seed, `gan.sample(1, y, seed, truncation)`.
+
+    Args:
+        gan: The model.
+        ends: Two seeds, or two codes.
+        t: Positions `[N]` in [0, 1].
+        y: Class, for seeds of a conditional generator.
+        truncation: Factor in [0, 1] by which codes are moved towards their centre.
+
+    Returns:
+        Images `[N, C, H, W]` in [-1, 1].
+
+    Raises:
+        Incompatible: The model has no generator or no such class, or the codes are of two classes.
     """
-    two = ends if isinstance(ends, Codes) else Codes.of_seeds(gan, ends, y)
-    generator, label = gan.network("generator"), None if two.labels is None else two.labels[:1]
-    if two.labels is not None and two.labels[0] != two.labels[1]:
-        names = " and ".join(gan.class_names[int(k)] for k in two.labels)
-        raise Incompatible(f"the ends are of classes {names}; a way is within one class")
-    one, other = two.codes
-    way = space_of(generator).between(one, other, t)
-    # One by one: in batches of another size the same latent gives an image that differs in its last bits.
-    return torch.cat([image for code in way for image in images_at(generator, code[None], label, truncation)])
+    codes = ends if isinstance(ends, Codes) else Codes.of_seeds(gan, ends, y)
+    generator, label = gan.network("generator"), None if codes.labels is None else codes.labels[:1]
+    if codes.labels is not None and codes.labels[0] != codes.labels[1]:
+        names = " and ".join(gan.class_names[int(k)] for k in codes.labels)
+        raise Incompatible(f"cannot interpolate between the classes {names}; choose two latents of one class")
+    one, other = codes.codes
+    path = space_of(generator).between(one, other, t)
+    # One by one, since the last bits of an image depend on the size of its batch.
+    return torch.cat([image for code in path for image in images_at(generator, code[None], label, truncation)])
 
 
 def there_and_back(n: int) -> Tensor:
-    """Return n places t on the way to the other end and back, without the last one, so that it can be repeated."""
+    """Return n positions in [0, 1] that go from 0 to 1 and back; 0 is not repeated, so that an animation can loop."""
     t = torch.arange(n) * 2 / n
     return torch.where(t > 1, 2 - t, t)
 
 
 def gif(images: Tensor) -> bytes:
-    """Return the content of a GIF file that shows images `[N, C, H, W]` in turn, again and again; small ones larger."""
+    """Encode images `[N, C, H, W]` in [-1, 1] as a GIF file that loops; small images are enlarged."""
     first, *others = frames(images)
     buffer = io.BytesIO()
     first.save(buffer, format="GIF", save_all=True, append_images=others, duration=FRAME, loop=0)
@@ -90,19 +119,28 @@ def gif(images: Tensor) -> bytes:
 
 
 def mp4(images: Tensor) -> bytes:
-    """Return the content of an MP4 file (H.264) that shows images `[N, C, H, W]` in turn; small ones larger.
+    """Encode images as an MP4 file (H.264); small images are enlarged.
 
-    Raises MissingExtra when PyAV is not installed.
+    Args:
+        images: Images `[N, C, H, W]` in [-1, 1].
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        MissingExtra: PyAV is not installed.
     """
     try:
         import av
     except ImportError as error:
-        raise MissingExtra("an .mp4 file wants PyAV: pip install 'torch-ganzoo[video]'") from error
+        raise MissingExtra("an .mp4 file requires PyAV: pip install 'torch-ganzoo[video]'") from error
     buffer = io.BytesIO()
     pictures = frames(images)
     with av.open(buffer, "w", format="mp4") as film:
         stream = film.add_stream("libx264", rate=Fraction(1000, FRAME), options={"crf": "12"})
-        stream.width, stream.height = (side - side % 2 for side in pictures[0].size)  # its colours are of 2×2 pixels
+        stream.width, stream.height = (
+            side - side % 2 for side in pictures[0].size
+        )  # colours have half the resolution, so sides are even
         for picture in pictures:
             film.mux(stream.encode(av.VideoFrame.from_image(picture.convert("RGB"))))
         film.mux(stream.encode())
@@ -110,6 +148,6 @@ def mp4(images: Tensor) -> bytes:
 
 
 def frames(images: Tensor) -> list[Image]:
-    """Return images `[N, C, H, W]` in [-1, 1] as pictures, small ones with larger pixels."""
+    """Convert images `[N, C, H, W]` in [-1, 1] to pictures; small images get larger pixels."""
     scale = max(1, 2 * TILE // images.shape[-1])
     return [to_pil(tile) for tile in to_uint8(images.repeat_interleave(scale, 2).repeat_interleave(scale, 3))]

@@ -1,4 +1,4 @@
-"""The cells of a study: what each runs, and what became of it."""
+"""The cells of a study: their configurations and outcomes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganzoo.config import Config
+from ganzoo.config.resolve import configure, parse_setting
+from ganzoo.config.schema import Config
 from ganzoo.errors import BadConfig
-from ganzoo.recipes import configure, parse_setting
 
-DECIDED = {"ssl", "ssl.name", "seed", "data.labels", "data.split", "data.split_seed"}
+RESERVED = {"ssl", "ssl.name", "seed", "data.labels", "data.split", "data.split_seed"}
+"""Configuration keys that the study sets."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study: a strategy as it was written, a number of labels, a seed, and the whole configuration."""
+    """One run of a study.
+
+    Attributes:
+        strategy: The strategy as the user wrote it, with its settings.
+        labels: Number of labels, or "all".
+        seed: Seed of weights, batches and split.
+        config: The whole configuration.
+    """
 
     strategy: str
     labels: int | str
@@ -26,16 +34,22 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What its run folder is called."""
+        """Name of the run folder."""
         safe = re.sub(r"[^a-z0-9.=_-]+", "_", self.strategy)
-        if safe != self.strategy:  # two strategies may be one with these characters replaced
+        if safe != self.strategy:  # two strategies may differ only in the replaced characters
             safe += f"-{hashlib.sha256(self.strategy.encode()).hexdigest()[:6]}"
         return f"{safe}-{self.labels}-{self.seed}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell: its held-out error in [0, 1] and the hash of its split, or why it failed."""
+    """The outcome of a cell.
+
+    Attributes:
+        error: Held-out error in [0, 1]; None if it was not measured.
+        split: Hash of the split.
+        failed: Why the cell failed; None if it did not.
+    """
 
     error: float | None = None
     split: str | None = None
@@ -45,24 +59,34 @@ class Outcome:
 def plan(
     strategies: Sequence[str], labels: Sequence[int | str], seeds: Sequence[int], values: Mapping[str, Any], **more: Any
 ) -> list[Cell]:
-    """Return the cells of a study.
+    """Plan the cells of a study.
 
-    strategies: `name`, or `name:key=value:…` with settings of its own, as in `kplus1:ssl.gan=off`.
-    labels: how many, or "all". seeds: of weights and batches, and of the split.
-    values: what every cell has in common, by dotted keys. more: `preset`, `file`, `registry`, as for `configure`.
-    Raises what `configure` raises, and BadConfig for a cell that is named twice or says what the study decides.
+    Args:
+        strategies: Strategies as `name`, or as `name:key=value:…` with settings of their own, for example
+            `kplus1:ssl.gan=off`.
+        labels: Numbers of labels, or "all".
+        seeds: Seeds of weights, batches and split.
+        values: Configuration values of every cell, by dotted key.
+        more: `preset`, `file` and `registry`, as for `ganzoo.config.resolve.configure`.
+
+    Returns:
+        A cell for each strategy, number of labels and seed.
+
+    Raises:
+        BadConfig: A cell occurs twice, a value is set that the study sets itself, or a configuration is invalid.
     """
     cells = []
     for strategy in strategies:
         name, *settings = re.split(r":(?=[\w.]+=)", strategy)
         own = {"ssl": name, **dict(map(parse_setting, settings))}
-        if said := sorted(DECIDED & (own.keys() | values.keys()) - {"ssl"}) or sorted({"ssl"} & values.keys()):
-            raise BadConfig(f"a study decides {said[0]} itself: leave it out of its settings")
+        reserved = sorted(RESERVED & (own.keys() | values.keys()) - {"ssl"}) or sorted({"ssl"} & values.keys())
+        if reserved:
+            raise BadConfig(f"a study sets {reserved[0]} itself; remove it from the settings")
         for number in labels:
             for seed in seeds:
                 cell = {"data.labels": number, "data.split_seed": seed, "seed": seed}
                 cells.append(Cell(strategy, number, seed, configure(values={**values, **own, **cell}, **more)))
     names = [cell.name for cell in cells]
     if twice := sorted({n for n in names if names.count(n) > 1}):
-        raise BadConfig(f"the study has two cells called '{twice[0]}'; say each strategy, number and seed once")
+        raise BadConfig(f"the study has two cells called '{twice[0]}'; give each strategy, number and seed only once")
     return cells

@@ -1,4 +1,4 @@
-"""Where cells run: in this process, in several of this machine, or on a cluster."""
+"""Engines that run cells: in this process, in several processes, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -15,44 +15,62 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
-from ganzoo.component import describe
-from ganzoo.config import Config
+from ganzoo.config.schema import Config
 from ganzoo.errors import BadConfig, GanzooError, Interrupted, MissingExtra
+from ganzoo.registry.component import describe
 from ganzoo.study.cells import Outcome
 
 
 class Engine(Protocol):
-    """Somewhere to run cells; yields each as it ends, in any order."""
+    """Runs cells."""
 
     def __call__(self, jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
-        """Run jobs: name → (configuration as JSON, run folder)."""
+        """Run cells.
+
+        Args:
+            jobs: (configuration as JSON, run folder) by name of the cell.
+
+        Yields:
+            Name and outcome of each cell as it ends, in any order.
+        """
 
 
 def run_cell(config: str, folder: str) -> Outcome:
-    """Train one cell in this process; a fault becomes its outcome."""
+    """Train one cell in this process. An error becomes its outcome.
+
+    Args:
+        config: Configuration as JSON.
+        folder: Run folder.
+
+    Raises:
+        Interrupted: The run was stopped by a signal.
+    """
     from ganzoo.api import train
 
     try:
-        facts = train(Config.parse(json.loads(config)), folder).facts
+        metadata = train(Config.restore(json.loads(config)), folder).metadata
     except Interrupted:
         raise
     except GanzooError as error:
         return Outcome(failed=str(error).splitlines()[0])
-    except Exception as error:  # of one cell, not of the study
+    except Exception as error:  # an error of one cell must not end the study
         return Outcome(failed=describe(error))
-    return Outcome(facts["metrics"].get("error"), facts["split"])
+    return Outcome(metadata["metrics"].get("error"), metadata["split"])
 
 
-def here(jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
-    """Run one cell after another in this process."""
+def sequential(jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
+    """Run one cell after another in this process (an Engine)."""
     for name, job in jobs.items():
         yield name, run_cell(*job)
 
 
 def processes(number: int) -> Engine:
-    """Return an engine of so many processes of this machine, which share its cores.
+    """Return an engine that runs cells in several processes of this machine, which share its cores.
 
-    A process that dies is replaced, and fails its own cell alone.
+    If a process dies, only its own cell fails, and the process is replaced.
+
+    Args:
+        number: Number of processes.
     """
 
     def run(jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
@@ -66,38 +84,39 @@ def processes(number: int) -> Engine:
             free = [process() for _ in range(min(number, len(jobs)))]
             running: dict[Future[Outcome], tuple[str, ProcessPoolExecutor]] = {}
             while True:
-                # A process has one cell at a time: what lies in its queue would begin after an interrupt.
+                # A process gets one cell at a time, since queued cells would start even after an interrupt.
                 for name, job in itertools.islice(waiting, len(free)):
                     idle = free.pop()
                     try:
                         future = idle.submit(run_cell, *job)
-                    except BrokenExecutor:  # it died while it had nothing to do
+                    except BrokenExecutor:  # it died while idle
                         idle = process()
                         future = idle.submit(run_cell, *job)
                     running[future] = name, idle
                 if not running:
                     return
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    (name, used), fault = running.pop(done), done.exception()
-                    if isinstance(fault, Interrupted | KeyboardInterrupt):
-                        raise fault
-                    died = isinstance(fault, BrokenExecutor)
+                    (name, used), error = running.pop(done), done.exception()
+                    if isinstance(error, Interrupted | KeyboardInterrupt):
+                        raise error
+                    died = isinstance(error, BrokenExecutor)
                     free.append(process() if died else used)
-                    said = "its process died, perhaps for want of memory" if died else fault and describe(fault)
-                    yield name, Outcome(failed=said) if said else done.result()
+                    reason = "its process died, perhaps because memory ran out" if died else error and describe(error)
+                    yield name, Outcome(failed=reason) if reason else done.result()
 
     return run
 
 
 def _begin(threads: int, parent: int) -> None:
+    """Initialise a worker: limit its threads, and stop it when the study ends."""
     import torch
 
-    torch.set_num_threads(min(threads, torch.get_num_threads()))  # which OMP_NUM_THREADS may have limited
+    torch.set_num_threads(min(threads, torch.get_num_threads()))  # OMP_NUM_THREADS may set a lower limit
 
     def follow() -> None:
         while os.getppid() == parent:
             time.sleep(1)
-        while True:  # the study is gone: save what is being trained, and end
+        while True:  # the study has ended: save the run and exit
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(30)
 
@@ -106,21 +125,29 @@ def _begin(threads: int, parent: int) -> None:
 
 
 def ray(address: str) -> Engine:
-    """Return an engine of a Ray cluster: `auto`, an address, or `local` for one on this machine.
+    """Return an engine that runs cells on a Ray cluster.
 
-    Every node needs the current folder under the same path. Raises MissingExtra when ray is not installed, and
-    BadConfig when no cluster answers.
+    Every node needs the working directory under the same path.
+
+    Args:
+        address: "auto", the address of a cluster, or "local" for a cluster on this machine.
+
+    Raises:
+        MissingExtra: ray is not installed.
+        BadConfig: No cluster answers.
     """
     try:
         import ray as cluster
     except ImportError as error:
-        raise MissingExtra("a Ray cluster needs ray: pip install 'torch-ganzoo[ray]'") from error
-    own: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
+        raise MissingExtra("a Ray cluster requires ray: pip install 'torch-ganzoo[ray]'") from error
+    options: dict[str, Any] = (
+        {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
+    )
     try:
-        cluster.init(address=address, ignore_reinit_error=True, log_to_driver=False, **own)
+        cluster.init(address=address, ignore_reinit_error=True, log_to_driver=False, **options)
     except (ConnectionError, ValueError) as error:
-        said = f"no Ray cluster answers at '{address}'; try --ray local, or start one: ray start --head"
-        raise BadConfig(said) from error
+        message = f"no Ray cluster answers at '{address}'; try --ray local, or start one: ray start --head"
+        raise BadConfig(message) from error
 
     def run(jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
         gpus = 1 if cluster.cluster_resources().get("GPU") else 0  # type: ignore[no-untyped-call]
@@ -131,12 +158,12 @@ def ray(address: str) -> Engine:
             name = running.pop(done)
             try:
                 yield name, cluster.get(done)
-            except Exception as error:  # a node that died, of this cell alone
+            except Exception as error:  # for example a node died; only this cell fails
                 yield name, Outcome(failed=describe(error))
 
     return run
 
 
-def _run_cell_at(place: str, config: str, folder: str) -> Outcome:
-    os.chdir(place)  # where the paths of the configuration begin
+def _run_cell_at(directory: str, config: str, folder: str) -> Outcome:
+    os.chdir(directory)  # paths in the configuration are relative to it
     return run_cell(config, folder)

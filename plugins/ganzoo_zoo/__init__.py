@@ -1,7 +1,7 @@
-"""The built-in components: a plugin like any other."""
+"""The built-in components, registered like those of any other plugin."""
 
 from ganzoo import Component, hookimpl
-from ganzoo_zoo.manifest.judges import EXTRACTORS, METRICS
+from ganzoo_zoo.manifest.evaluation import EXTRACTORS, METRICS
 from ganzoo_zoo.manifest.networks import DISCRIMINATORS, GENERATORS
 from ganzoo_zoo.manifest.recipes import DATASETS, PRESETS, SSL
 from ganzoo_zoo.manifest.terms import AUGMENTS, LOSSES, PENALTIES
@@ -9,59 +9,59 @@ from ganzoo_zoo.manifest.terms import AUGMENTS, LOSSES, PENALTIES
 
 @hookimpl
 def ganzoo_generators() -> list[Component]:
-    """Latents to images."""
+    """Describe the generators."""
     return GENERATORS
 
 
 @hookimpl
 def ganzoo_discriminators() -> list[Component]:
-    """Images to features."""
+    """Describe the discriminators."""
     return DISCRIMINATORS
 
 
 @hookimpl
 def ganzoo_losses() -> list[Component]:
-    """Adversarial losses."""
+    """Describe the adversarial losses."""
     return LOSSES
 
 
 @hookimpl
 def ganzoo_penalties() -> list[Component]:
-    """Further terms: of the discriminator's smoothness, and of what it says of unlabelled images."""
+    """Describe the penalties."""
     return PENALTIES
 
 
 @hookimpl
 def ganzoo_augments() -> list[Component]:
-    """Differentiable changes of what the discriminator sees."""
+    """Describe the augmentations."""
     return AUGMENTS
 
 
 @hookimpl
 def ganzoo_ssl() -> list[Component]:
-    """Semi-supervised strategies."""
+    """Describe the training strategies."""
     return SSL
 
 
 @hookimpl
 def ganzoo_datasets() -> list[Component]:
-    """Data sets by name."""
+    """Describe the data sets."""
     return DATASETS
 
 
 @hookimpl
 def ganzoo_extractors() -> list[Component]:
-    """Features that metrics compare."""
+    """Describe the feature extractors."""
     return EXTRACTORS
 
 
 @hookimpl
 def ganzoo_metrics() -> list[Component]:
-    """How good a model is."""
+    """Describe the metrics."""
     return METRICS
 
 
 @hookimpl
 def ganzoo_presets() -> list[Component]:
-    """Recipes."""
+    """Describe the presets."""
     return PRESETS

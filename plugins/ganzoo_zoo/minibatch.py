@@ -1,4 +1,4 @@
-"""Layers through which an image meets the others of its batch, so that a discriminator can see too little variety."""
+"""Layers that compare the images of a batch, so that a discriminator can detect a lack of variety."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ MOMENTUM = 0.1
 
 
 class BatchStatistic(nn.Module):
-    """The base of both: in training they speak of the batch; in evaluation, of the running mean of what batches were.
+    """Base of layers that append statistics of the batch to their input.
 
-    So an image that is scored alone is scored as in any company. As with batch norm, `track_running_stats` says whether
-    a pass in training moves that mean.
+    In training mode the statistics are those of the batch. In evaluation mode they are running means, so that the
+    output for an image does not depend on the other images of its batch. As with batch norm, `track_running_stats`
+    decides whether a forward pass in training mode updates the running means.
 
-    values: how many numbers it is about.
+    Args:
+        values: Number of statistics.
     """
 
     mixes_batch: ClassVar[bool] = True
@@ -28,21 +30,23 @@ class BatchStatistic(nn.Module):
         self.track_running_stats = True
         self.register_buffer("running", torch.zeros(values))
 
-    def remember(self, found: Tensor) -> None:
-        """Move the running mean towards what was found, `[N, values]`."""
+    def update_running(self, statistics: Tensor) -> None:
+        """Move the running means towards statistics `[N, values]` of a batch."""
         if self.track_running_stats:
             with torch.no_grad():
-                self.running.lerp_(found.mean(0).to(self.running.dtype), MOMENTUM)
+                self.running.lerp_(statistics.mean(0).to(self.running.dtype), MOMENTUM)
 
 
 class MinibatchStd(BatchStatistic):
-    """Appends a map that tells how different the images of a group are. Karras et al. 2018, arXiv:1710.10196, §3.
+    """Minibatch standard deviation, appended as one more channel. Karras et al. 2018, arXiv:1710.10196, §3.
 
-    Its value is the standard deviation over the group, averaged over channels and places. Where a batch is no multiple
-    of `group`, its groups have the next larger size that divides it: 6 images make one group of 6, and not two of 3.
-    The next smaller size would be 1 for a batch of 7 or 61, and a single image says nothing.
+    The value is the standard deviation over a group of images, averaged over channels and positions. If the batch size
+    is not a multiple of `group`, the groups have the next larger size that divides it: a batch of 6 forms one group of
+    6 rather than two of 3. The next smaller size would be 1 for a batch of 7 or 61, and the standard deviation of one
+    image is 0.
 
-    group: images that are compared; all, where the batch has fewer.
+    Args:
+        group: Number of images in a group; a smaller batch forms one group.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -54,25 +58,29 @@ class MinibatchStd(BatchStatistic):
         spread = self.running.expand(len(x), 1)
         if self.training:
             groups = next(n for n in range(max(len(x) // self.group, 1), 0, -1) if len(x) % n == 0)
-            variance = precise(x).reshape(groups, -1, *x.shape[1:]).var(1, correction=0)  # [groups, C, H, W]
-            found = variance.add(1e-8).sqrt().mean((1, 2, 3))[:, None]
-            self.remember(found)
-            spread = found.repeat_interleave(len(x) // groups, 0)
+            variance = at_least_fp32(x).reshape(groups, -1, *x.shape[1:]).var(1, correction=0)  # [groups, C, H, W]
+            deviation = variance.add(1e-8).sqrt().mean((1, 2, 3))[:, None]
+            self.update_running(deviation)
+            spread = deviation.repeat_interleave(len(x) // groups, 0)
         return torch.cat([x, spread[:, :, None, None].to(x.dtype).expand(-1, -1, *x.shape[2:])], dim=1)
 
     def extra_repr(self) -> str:
-        """Show the size of a group."""
+        """Return the group size as text."""
         return str(self.group)
 
 
 class MinibatchDiscrimination(BatchStatistic):
-    """Appends how close an image is to the others of its batch. Salimans et al. 2016, arXiv:1606.03498, §3.2.
+    """Minibatch discrimination: appended similarities to the other images of the batch.
 
-    M = f·T, a matrix of kernels × dims for each image; o_b(x_i) = Σ_j exp(-‖M_ib - M_jb‖₁), j = i included, as the
-    paper writes it. T ~ N(0, σ) with σ = 1 / (dims √inputs): for features of variance 1 the norm is then about 1, where
-    the exponential is not flat. The differences take B² · kernels · dims numbers.
+    M = f·T is a matrix of kernels × dims for each image, and o_b(x_i) = Σ_j exp(-‖M_ib - M_jb‖₁), j = i included, as in
+    the paper (Salimans et al. 2016, arXiv:1606.03498, §3.2). T ~ N(0, σ²) with σ = 1 / (dims √inputs): the norm is then
+    about 1 for features of variance 1, where the exponential has a useful slope. The differences take B² · kernels ·
+    dims numbers of memory.
 
-    inputs: length of the features f. kernels: numbers appended. dims: length of a row that is compared.
+    Args:
+        inputs: Length of the features f.
+        kernels: Number of similarities that are appended.
+        dims: Length of the vectors that are compared.
     """
 
     def __init__(self, inputs: int, kernels: int = 100, dims: int = 5) -> None:
@@ -82,18 +90,18 @@ class MinibatchDiscrimination(BatchStatistic):
 
     def forward(self, f: Tensor) -> Tensor:
         """Map features `[B, inputs]` to `[B, inputs + kernels]`."""
-        closeness = self.running.expand(len(f), -1)
+        similarity = self.running.expand(len(f), -1)
         if self.training:
-            m = precise(f @ self.T).reshape(-1, *self.shape)
-            closeness = (m[:, None] - m[None]).abs().sum(3).neg().exp().sum(1)
-            self.remember(closeness)
-        return torch.cat([f, closeness.to(f.dtype)], dim=1)
+            m = at_least_fp32(f @ self.T).reshape(-1, *self.shape)
+            similarity = (m[:, None] - m[None]).abs().sum(3).neg().exp().sum(1)
+            self.update_running(similarity)
+        return torch.cat([f, similarity.to(f.dtype)], dim=1)
 
     def extra_repr(self) -> str:
-        """Show kernels and dims."""
+        """Return kernels and dims as text."""
         return f"{len(self.T)}, kernels={self.shape[0]}, dims={self.shape[1]}"
 
 
-def precise(x: Tensor) -> Tensor:
-    """Return x in fp32 at least: differences of nearly equal numbers do not survive bf16."""
+def at_least_fp32(x: Tensor) -> Tensor:
+    """Return x in fp32 or better; bf16 is too coarse for differences of nearly equal numbers."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,9 +1,9 @@
-"""An example plugin: everything that ganzoo needs to know."""
+"""An example plugin: the description of its only component."""
 
 from ganzoo import Component, hookimpl
 
 
 @hookimpl
 def ganzoo_generators() -> list[Component]:
-    """One generator."""
-    return [Component("swishgan", "ganzoo_swish.net:Generator", "two layers and swish", "arXiv:1710.05941")]
+    """Describe the generator."""
+    return [Component("swishgan", "ganzoo_swish.net:Generator", "two linear layers with swish", "arXiv:1710.05941")]

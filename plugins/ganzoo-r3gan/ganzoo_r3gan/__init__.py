@@ -3,48 +3,50 @@
 from ganzoo import Component, hookimpl
 
 PAPER = "Huang et al. 2024, arXiv:2501.05441"
-ORIGIN = "written from the paper; outputs, losses and gradients as of the authors' code at 19a7ddf"
+ORIGIN = "written from the paper; outputs, losses and gradients equal those of the authors' code at 19a7ddf"
 POWERS_OF_TWO = (8, 16, 32, 64, 128, 256)
 
 
 @hookimpl
 def ganzoo_generators() -> list[Component]:
-    """The generator."""
+    """Describe the generator."""
     return [
         Component(
             "r3gan",
             "ganzoo_r3gan.generator:Generator",
-            "residual blocks of grouped convolutions, no norm",
+            "residual blocks of grouped convolutions, without normalisation",
             PAPER,
             ORIGIN,
             POWERS_OF_TWO,
+            rectangular="doubling",
         )
     ]
 
 
 @hookimpl
 def ganzoo_discriminators() -> list[Component]:
-    """The discriminator's trunk."""
+    """Describe the discriminator's trunk."""
     return [
         Component(
             "r3gan",
             "ganzoo_r3gan.discriminator:Discriminator",
-            "the generator's mirror: residual blocks of grouped convolutions, no norm",
+            "residual blocks of grouped convolutions, without normalisation",
             PAPER,
             ORIGIN,
             POWERS_OF_TWO,
+            rectangular="doubling",
         )
     ]
 
 
 @hookimpl
 def ganzoo_penalties() -> list[Component]:
-    """R1 and R2 in one."""
+    """Describe the penalty, R1 and R2 in one."""
     return [
         Component(
             "r3gan",
             "ganzoo_r3gan.penalty:ZeroCentred",
-            "squared gradient at real and at generated images, weaker in the course of the run",
+            "squared gradient norm at real and at generated images (R1 and R2), with a decaying weight",
             PAPER,
         )
     ]
@@ -52,7 +54,7 @@ def ganzoo_penalties() -> list[Component]:
 
 @hookimpl
 def ganzoo_presets() -> list[Component]:
-    """The paper's recipe."""
+    """Describe the paper's recipe."""
     return [
         Component(
             "r3gan-cifar10",
@@ -60,6 +62,6 @@ def ganzoo_presets() -> list[Component]:
             "class-conditional, all labels; the paper has FID 1.96",
             f"{PAPER}, CIFAR-10",
             "networks, rates and schedules of the paper, without its augmentation; weights are averaged with one "
-            "half-life, and class embeddings begin larger than in the authors' code. Not yet trained to the end",
+            "half-life, and initial class embeddings are larger than in the authors' code. Not yet trained to the end",
         )
     ]

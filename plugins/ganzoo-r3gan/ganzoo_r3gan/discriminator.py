@@ -14,6 +14,7 @@ The network for CIFAR-10, layer by layer:
 
 from __future__ import annotations
 
+from ganzoo_zoo.layers import base_grid
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
@@ -21,22 +22,27 @@ from ganzoo_r3gan.layers import Resample, channels_of, normal, pointwise, stage
 
 
 class Discriminator(nn.Module):
-    """Image → … → 4×4 → features, halving the side between stages of two residual blocks. No norm.
+    """R3GAN's discriminator: stages of two residual blocks without normalisation, between which the side is halved.
 
-    The last maps become features by a depthwise 4×4 convolution. In the paper a linear layer follows. Without classes
-    it is the last one, which the strategy's head asks for. With classes it is as long as the features, and realness is
-    the inner product of its outputs with a vector of the class: with `projection` the trunk ends with that layer.
+    A depthwise 4×4 convolution reduces the last maps to features. In the paper a linear layer follows. Without classes
+    it is the last layer, which the strategy's head creates. With classes it has as many outputs as features, and the
+    adversarial logit is their inner product with a class embedding: with `projection` the trunk ends with that layer.
 
-    At 32×32 RGB the trunk has 20,683,008 parameters, and 20,683,776 with one realness logit. With `projection` it has
-    21,272,832, and with the vectors of 10 classes it is the paper's CIFAR-10 network, with 21,280,512. A projection
-    head that adds a term ψ of its own has 768 more; that is the same function of image and class.
+    At 32×32 RGB the trunk has 20,683,008 parameters, and 20,683,776 with one adversarial logit. With `projection` it
+    has 21,272,832, and with embeddings of 10 classes it is the paper's CIFAR-10 network, with 21,280,512. A projection
+    head that adds a term ψ of its own has 768 more; the functions that it represents are the same.
 
     Args:
-        width: channels at every side up to 32, halved with each doubling beyond; features are as many as at 4×4.
-        widths: channels at the sides 4, 8, …, one number for each, instead of width.
-        cardinality: groups of the 3×3 convolutions, a divisor of twice every width; default: groups of 16 channels,
-            which are 96 at width 768.
-        projection: end with a linear layer, for strategies whose head projects features on classes.
+        shape: Shape of the images.
+        width: Channels at every side up to 32; halved with each doubling beyond. The features are as many as the
+            channels at 4×4.
+        widths: Channels at the sides 4, 8, …, one number for each, instead of `width`.
+        cardinality: Groups of the 3×3 convolutions, a divisor of twice every width; default: groups of 16 channels,
+            which are 96 groups at width 768.
+        projection: End with a linear layer, for strategies whose head projects features on classes.
+
+    Raises:
+        BadOption: `widths` or `cardinality` does not fit.
     """
 
     def __init__(
@@ -48,7 +54,8 @@ class Discriminator(nn.Module):
         projection: bool = False,
     ) -> None:
         super().__init__()
-        channels = channels_of(shape.size, width, widths)[::-1]
+        rows, columns, halvings = base_grid(shape)
+        channels = channels_of(halvings, width, widths)[::-1]
         layers: list[nn.Module] = [pointwise(shape.channels, channels[0])]
         for i, after in enumerate(channels):
             if i:
@@ -57,13 +64,13 @@ class Discriminator(nn.Module):
                 layers += [] if before == after else [pointwise(before, after)]
             layers += stage(after, cardinality, len(channels))
         features = self.num_features = channels[-1]
-        layers += [normal(nn.Conv2d(features, features, 4, groups=features, bias=False)), nn.Flatten()]
+        layers += [normal(nn.Conv2d(features, features, (rows, columns), groups=features, bias=False)), nn.Flatten()]
         if projection:
             layers += [normal(nn.Linear(features, features, bias=False))]
         self.layers = nn.Sequential(*layers)
 
     def last_layer(self, outputs: int) -> nn.Module:
-        """Return a linear layer without bias, which a difference of realness would not depend on."""
+        """Return a linear layer without bias, which cancels in the difference of two logits."""
         return normal(nn.Linear(self.num_features, outputs, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ The network for CIFAR-10, layer by layer (a + b: weights and biases):
 from __future__ import annotations
 
 import torch
-from ganzoo_zoo.layers import class_vectors
+from ganzoo_zoo.layers import base_grid, class_vectors
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
@@ -26,17 +26,22 @@ EMBEDDING = 64
 
 
 class Generator(nn.Module):
-    """(z, y) → channels × 4×4 basis → … → image, doubling the side between stages of two residual blocks. No norm.
+    """R3GAN's generator: stages of two residual blocks without normalisation, between which the side is doubled.
 
-    At 32×32 RGB, conditional with 10 classes, it is the paper's CIFAR-10 network, with 20,781,952 parameters.
+    A linear layer maps the latent to the coefficients of a learnt 4×4 basis. At 32×32 RGB, conditional with 10 classes,
+    it is the paper's CIFAR-10 network, with 20,781,952 parameters.
 
     Args:
-        width: channels at every side up to 32, halved with each doubling beyond.
-        widths: channels at the sides 4, 8, …, one number for each, instead of width.
-        cardinality: groups of the 3×3 convolutions, a divisor of twice every width; default: groups of 16 channels,
-            which are 96 at width 768.
-        z_dim: length of the latent, N(0, 1).
-        conditional: generate the class asked for; an embedding of the label is appended to the latent.
+        shape: Shape of the images.
+        width: Channels at every side up to 32; halved with each doubling beyond.
+        widths: Channels at the sides 4, 8, …, one number for each, instead of `width`.
+        cardinality: Groups of the 3×3 convolutions, a divisor of twice every width; default: groups of 16 channels,
+            which are 96 groups at width 768.
+        z_dim: Length of the latent, N(0, 1).
+        conditional: Condition on classes; an embedding of the label is appended to the latent.
+
+    Raises:
+        BadOption: `widths` or `cardinality` does not fit.
     """
 
     def __init__(
@@ -50,11 +55,12 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.z_dim, self.conditional, self.classes = z_dim, conditional, shape.classes
-        channels = channels_of(shape.size, width, widths)
+        rows, columns, doublings = base_grid(shape)
+        channels = channels_of(doublings, width, widths)
         if conditional:
             self.embedding = nn.Parameter(torch.randn(shape.classes, EMBEDDING))  # N(0, 1), as z
         self.linear = normal(nn.Linear(z_dim + EMBEDDING * conditional, channels[0], bias=False))
-        self.basis = nn.Parameter(torch.randn(channels[0], 4, 4))
+        self.basis = nn.Parameter(torch.randn(channels[0], rows, columns))
         layers: list[nn.Module] = []
         for i, after in enumerate(channels):
             if i:
@@ -65,10 +71,18 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers, pointwise(channels[-1], shape.channels))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map z `[B, z_dim]` (and y, `[B]` or `[B, K]`, when conditional) to images, in [-1, 1] in evaluation."""
+        """Generate images.
+
+        Args:
+            z: Latents `[B, z_dim]`.
+            y: Classes, `[B]` int64 or `[B, K]` probabilities, of a conditional generator.
+
+        Returns:
+            Images `[B, C, H, W]`, clamped to [-1, 1] in evaluation mode.
+        """
         if self.conditional and y is not None:
             z = torch.cat([z, class_vectors(y, self.classes) @ self.embedding], dim=1)
         x: Tensor = self.layers(self.linear(z)[:, :, None, None] * self.basis)
-        # The paper's network has no tanh: from the discriminator it learns that images lie in [-1, 1]. So in training
-        # that has to see what lies outside. Who uses the images is promised [-1, 1].
+        # The paper's network has no tanh: it learns the range from the discriminator, which therefore has to be given
+        # values outside [-1, 1] in training.
         return x if self.training else x.clamp(-1, 1)

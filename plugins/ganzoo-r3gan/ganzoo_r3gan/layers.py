@@ -1,4 +1,4 @@
-"""What both networks are made of. Huang et al. 2024, arXiv:2501.05441, §3 and appendix."""
+"""Layers of both networks. Huang et al. 2024, arXiv:2501.05441, §3 and appendix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from ganzoo_zoo.resample import Resample as Filter
 from torch import Tensor, nn
 
-from ganzoo.errors import BadOption, Incompatible
+from ganzoo.errors import BadOption
 
 BLOCKS = 2
 EXPANSION = 2
@@ -20,23 +20,32 @@ FULL_WIDTH = 32
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 
-def channels_of(size: int, width: int, widths: tuple[int, ...] | None) -> list[int]:
-    """Return the channels of the stages 4×4, 8×8, …, size×size: `widths`, or `width`, halved at each side beyond 32.
+def channels_of(doublings: int, width: int, widths: tuple[int, ...] | None) -> list[int]:
+    """Return the channels of the stages of sides 4, 8, ….
 
-    Raises Incompatible for a size that is no power of two from 8 on, BadOption for another number of widths.
+    Args:
+        doublings: Number of doublings from 4×4.
+        width: Channels at every side up to 32; halved with each doubling beyond.
+        widths: Channels of each stage, instead of `width`.
+
+    Raises:
+        BadOption: `widths` has another length than there are stages.
     """
-    if size < 8 or size & (size - 1):
-        raise Incompatible(f"r3gan makes and judges images whose side is 8, 16, 32, …, not {size}; see --size")
-    sides = [4 << i for i in range(size.bit_length() - 2)]
+    sides = [4 << i for i in range(doublings + 1)]
     if widths is None:
         return [max(width * FULL_WIDTH // max(side, FULL_WIDTH), 1) for side in sides]
     if len(widths) != len(sides):
-        raise BadOption(f"widths has a number for each of the sides {sides}, that is {len(sides)}, not {len(widths)}")
+        raise BadOption(f"widths needs {len(sides)} numbers, one for each of the sides {sides}, not {len(widths)}")
     return list(widths)
 
 
 def normal(layer: Layer, gain: float = 1.0) -> Layer:
-    """Draw a layer's weights from N(0, gain/√fan_in), and set its bias to 0."""
+    """Initialise a layer: weights from N(0, gain²/fan_in), bias 0.
+
+    Args:
+        layer: Layer to change in place.
+        gain: Gain of the standard deviation.
+    """
     fan_in = layer.weight[0].numel()
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(fan_in))
     if layer.bias is not None:
@@ -45,28 +54,43 @@ def normal(layer: Layer, gain: float = 1.0) -> Layer:
 
 
 def pointwise(before: int, after: int) -> nn.Conv2d:
-    """Return a 1×1 convolution without bias: no activation follows it."""
+    """Return a 1×1 convolution without bias, for use without an activation.
+
+    Args:
+        before: Input channels.
+        after: Output channels.
+    """
     return normal(nn.Conv2d(before, after, 1, bias=False))
 
 
 def stage(width: int, cardinality: int | None, stages: int) -> list[nn.Module]:
-    """Return the blocks of one of a network's stages.
+    """Return the blocks of one stage.
 
-    The more blocks there are, the smaller are their weights at the start: L^(-1/4) for L blocks of three layers.
-    Zhang et al. 2019 (Fixup), arXiv:1901.09321, §2.
+    The initial weights decrease with the number L of blocks, by L^(-1/4) for blocks of three layers. Zhang et al. 2019
+    (Fixup), arXiv:1901.09321, §2.
+
+    Args:
+        width: Number of channels.
+        cardinality: Groups of the 3×3 convolutions; None for groups of 16 channels.
+        stages: Number of stages of the network.
     """
     gain = math.sqrt(2 / (1 + SLOPE**2)) * (stages * BLOCKS) ** -0.25
     return [Block(width, cardinality, gain) for _ in range(BLOCKS)]
 
 
 class Block(nn.Module):
-    """x + W₃ a(W₂ a(W₁ x + b₁) + b₂): 1×1 to twice the channels, 3×3 in groups, 1×1 back; a is leaky ReLU 0.2.
+    """A residual block: x + W₃ a(W₂ a(W₁ x + b₁) + b₂), where a is leaky ReLU 0.2.
 
-    W₃ is 0 at the start, and the block the identity.
+    W₁ is a 1×1 convolution to twice the channels, W₂ a grouped 3×3 convolution, W₃ a 1×1 convolution back. W₃ is 0 at
+    initialisation, so the block is the identity.
 
-    cardinality: groups of the 3×3 convolution; None for groups of 16 channels.
+    Args:
+        width: Number of channels.
+        cardinality: Groups of the 3×3 convolution; None for groups of 16 channels.
+        gain: Gain of the initial weights W₁ and W₂.
 
-    Raises BadOption where it does not divide the channels evenly.
+    Raises:
+        BadOption: The channels cannot be divided into that many groups.
     """
 
     def __init__(self, width: int, cardinality: int | None, gain: float) -> None:
@@ -74,13 +98,13 @@ class Block(nn.Module):
         wide = EXPANSION * width
         groups = wide // math.gcd(wide, GROUP) if cardinality is None else cardinality
         if groups < 1 or wide % groups:
-            raise BadOption(f"{wide} channels cannot be convolved in {groups} groups of equal size; see cardinality")
+            raise BadOption(f"{wide} channels cannot be divided into {groups} groups of equal size; see cardinality")
         self.expand = normal(nn.Conv2d(width, wide, 1), gain)
         self.grouped = normal(nn.Conv2d(wide, wide, 3, padding=1, groups=groups), gain)
         self.reduce = normal(nn.Conv2d(wide, width, 1, bias=False), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map maps `[B, width, H, W]` to such maps."""
+        """Map `[B, width, H, W]` to the same shape."""
         wide = F.leaky_relu(self.expand(x), SLOPE)
         wide = F.leaky_relu(self.grouped(wide), SLOPE)
         out: Tensor = x + self.reduce(wide)
@@ -88,16 +112,21 @@ class Block(nn.Module):
 
 
 class Resample(Filter):
-    """Twice (`up`) or half the side, each channel by the filter [1, 2, 1] ⊛ [1, 1] = [1, 3, 3, 1] both ways.
+    """Double (`up`) or halve the side, each channel filtered by [1, 2, 1] ⊛ [1, 1] = [1, 3, 3, 1] in both directions.
 
-    Upwards that is bilinear interpolation, and downwards its transpose, scaled so that what is even stays as it is.
-    There are zeros beyond the border.
+    Upsampling is bilinear interpolation; downsampling is its transpose, scaled to preserve constants. The border is
+    padded with zeros.
+
+    Args:
+        up: Double the side instead of halving it.
     """
 
     def __init__(self, up: bool) -> None:
-        super().__init__(stride=2, padding=1, transposed=up, gain=4.0 if up else 1.0)  # up: a pixel is spread over four
+        super().__init__(
+            stride=2, padding=1, transposed=up, gain=4.0 if up else 1.0
+        )  # up: each pixel contributes to four
         self.up = up
 
     def extra_repr(self) -> str:
-        """Show the direction."""
+        """Return the direction as text."""
         return "up" if self.up else "down"

@@ -1,4 +1,4 @@
-"""The penalties of R3GAN. Huang et al. 2024, arXiv:2501.05441, §2."""
+"""The gradient penalties of R3GAN. Huang et al. 2024, arXiv:2501.05441, §2."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ganzoo_zoo.penalties.gradient import realness, squared_gradient
+from ganzoo_zoo.penalties.gradient import logit_function, squared_gradient
 from torch import Tensor
 
-from ganzoo.step import Step
+from ganzoo.strategy.step import Step
 
 
 @dataclass
 class ZeroCentred:
-    """γ/2 · (E‖∇D(x)‖² + E‖∇D(G(z))‖²), R1 and R2 together; γ falls along half a cosine.
+    """R1 and R2 together: γ/2 · (E‖∇D(x)‖² + E‖∇D(G(z))‖²), where γ decays along half a cosine.
 
-    Where the discriminator judges an image as one of a class, D is the realness of the class that it has, or was made
-    for.
+    If the discriminator is class-conditional, D is conditioned on the class of each image.
 
     Args:
-        gamma: γ at the beginning.
-        final_gamma: γ at the end.
-        until: part of the run after which γ rests.
-        every: steps between two penalties; each is then so many times as strong.
+        gamma: Initial value of γ.
+        final_gamma: Final value of γ.
+        until: Fraction of the run after which γ is constant, in (0, 1].
+        every: Steps between two evaluations; the value is then multiplied by that number.
     """
 
     gamma: float = 0.05
@@ -35,10 +34,16 @@ class ZeroCentred:
 
     def __call__(self, s: Step) -> Tensor:
         """Return the penalty at this step's real and generated images."""
-        r1, r2 = (squared_gradient(realness(s, name), s.images(name)).mean() for name in ("real", "fake"))
+        r1, r2 = (squared_gradient(logit_function(s, name), s.images(name)).mean() for name in ("real", "fake"))
         return cosine(self.gamma, self.final_gamma, min(s.progress / self.until, 1.0)) / 2 * (r1 + r2)
 
 
 def cosine(start: float, end: float, progress: float) -> float:
-    """Return what lies between `start` and `end` on half a cosine, at `progress` in [0, 1]."""
+    """Interpolate between two values along half a cosine.
+
+    Args:
+        start: Value at progress 0.
+        end: Value at progress 1.
+        progress: Position in [0, 1].
+    """
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2

@@ -1,11 +1,11 @@
-"""The paper's recipe, as data."""
+"""The paper's recipe."""
 
 from typing import Any
 
 BURN_IN = 20 / 250
-"""Part of the run over which the paper's schedules go: 20 of 250 million images (table 9)."""
+"""Fraction of the run over which the paper's schedules extend: 20 of 250 million images (table 9)."""
 
-# The paper also augments what the discriminator sees, with a probability that rises to 0.55. That is left out.
+# The paper also augments the discriminator's input, with a probability that increases to 0.55. This is omitted.
 CIFAR10: dict[str, Any] = {
     "generator": {"name": "r3gan", "conditional": True},
     "discriminator": {"name": "r3gan", "projection": True},
@@ -14,7 +14,7 @@ CIFAR10: dict[str, Any] = {
     "penalties": {"r3gan": {"gamma": 0.05, "final_gamma": 0.005, "until": BURN_IN}},
     "data": {"source": "cifar10", "size": 32, "labels": "all", "flip": True},
     "steps": 488_281,  # 250 million images
-    "batch": 512,
+    "batch_size": 512,
     # The learning rate falls from 2e-4 to 5e-5, while beta2 rises from 0.9 to 0.99.
     "optimizer": {
         "lr": 2e-4,
@@ -22,9 +22,9 @@ CIFAR10: dict[str, Any] = {
         "beta2": 0.9,
         "eps": 1e-8,
         "schedule": "cosine",
-        "until": BURN_IN,
-        "final": 0.25,
-        "beta2_final": 0.99,
+        "decay_end": BURN_IN,
+        "final_lr_ratio": 0.25,
+        "final_beta2": 0.99,
     },
-    "ema": 0.5 ** (512 / 5e6),  # a half-life of 5 million images; the average's bias correction begins with none
+    "ema": 0.5 ** (512 / 5e6),  # a half-life of 5 million images
 }

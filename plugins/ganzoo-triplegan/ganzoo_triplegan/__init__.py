@@ -5,21 +5,21 @@ from ganzoo import Component, hookimpl
 
 @hookimpl
 def ganzoo_ssl() -> list[Component]:
-    """The strategy."""
+    """Describe the strategy."""
     return [
         Component(
             "triplegan",
             "ganzoo_triplegan.strategy:TripleGAN",
-            "generator and classifier both make image-label pairs, which a discriminator tells from true ones",
+            "generator and classifier make image-label pairs, and a discriminator detects them",
             "Li et al. 2017, arXiv:1703.02291",
-            "losses and weights compared with the authors' code; the label enters by projection, not by concatenation",
+            "losses and weights compared with the authors' code; labels enter by projection instead of concatenation",
         )
     ]
 
 
 @hookimpl
 def ganzoo_presets() -> list[Component]:
-    """The paper's recipe."""
+    """Describe the paper's recipe."""
     return [
         Component(
             "triplegan-mnist",

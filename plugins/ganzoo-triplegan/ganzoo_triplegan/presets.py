@@ -1,4 +1,4 @@
-"""The paper's recipe, as data."""
+"""The paper's recipe."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ MNIST: dict[str, Any] = {
     "ssl": {"name": "triplegan", "labelled_share": 1 / 401, "generated_start": 0.3},
     "data": {"source": "mnist", "size": 28, "labels": 100},
     "steps": 300_000,  # 1000 epochs, the rate falling over the last 700
-    "batch": 200,
-    "labelled_batch": 100,
-    "optimizer": {"lr": 1e-3, "beta1": 0.5, "schedule": "linear", "hold": 0.3},
+    "batch_size": 200,
+    "labelled_batch_size": 100,
+    "optimizer": {"lr": 1e-3, "beta1": 0.5, "schedule": "linear", "decay_start": 0.3},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -13,40 +13,49 @@ from ganzoo_zoo.ssl.heads import ClassHead, Projection, label_loss, logits_of
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-from ganzoo.contracts import AdversarialLoss, DiscOutput, Networks, Player, Terms
 from ganzoo.errors import Incompatible
-from ganzoo.strategy import Kit, SemiSupervised, Step
+from ganzoo.strategy.base import NetworkBuilder, SemiSupervised
+from ganzoo.strategy.networks import DiscOutput, Networks
+from ganzoo.strategy.players import Player, Terms
+from ganzoo.strategy.step import AdversarialLoss, Step
 
 
 class PairHead(Projection):
-    """Realness of a pair (x, y); of x alone where the class is not told."""
+    """The adversarial logit of an image-label pair (x, y), or of x alone where the class is unknown.
+
+    Args:
+        trunk: The trunk whose features the head is given.
+        shape: Shape of the images.
+    """
 
     def forward(self, features: Tensor, y: Tensor | None = None) -> tuple[Tensor, None]:
-        """Map features `[B, F]` and classes `[B]` (-1: not told) to (adv [B], None)."""
+        """Map features `[B, F]` and classes `[B]`, -1 where unknown, to (adversarial logits `[B]`, None)."""
         return self.project(features, y), None
 
 
 @dataclass
 class TripleGAN(SemiSupervised):
-    """Three players: a classifier labels images, a generator makes images of labels, a discriminator tells such pairs
-    from true ones (eqs. 3-5).
+    """Three players: a classifier and a generator make image-label pairs, a discriminator detects them (eqs. 3-5).
 
-    D: L(true pairs; ½ generated, ½ classified). G: ½ L_G(generated). C: cross-entropy + a · ½ · mean p_max · L_G(pair
-    of an image with its most probable class) + R_U + b · cross-entropy of generated pairs. The most probable class is
-    taken as given, so that the classifier learns through its probability p_max. The true pairs of the discriminator are
-    labelled images and, as in the authors' code, other unlabelled images with their most probable class, so that few
-    labels are not learnt by heart. R_U is the entropy and the balance of classes (there for MNIST and SVHN), or the
-    difference of two passes (there for CIFAR-10). Without the GAN, cross-entropy and R_U are left.
+    The classifier labels images, the generator generates images of given labels. D: L(true pairs; ½ generated, ½
+    classified). G: ½ L_G(generated). C: cross-entropy + a · ½ · mean p_max · L_G(pair of an image with its most
+    probable class) + R_U + b · cross-entropy of generated pairs. The most probable class is detached, so the classifier
+    receives a gradient through its probability p_max only. The discriminator's true pairs are labelled images and, as
+    in the authors' code, other unlabelled images with their most probable class, so that it does not memorise the few
+    labels. R_U is the entropy and the balance of the classes (in the paper for MNIST and SVHN), or the difference of
+    two passes (for CIFAR-10). Without the GAN, only cross-entropy and R_U remain.
 
     Args:
-        labelled_share: part of the labelled images among the true pairs; there 1/401 for MNIST, 0.2 for CIFAR-10.
-        pair_weight: a; 1 for MNIST, 0.01 for SVHN and CIFAR-10.
-        entropy_weight: of the mean entropy of unlabelled images' class probabilities; 0 for CIFAR-10.
-        balance_weight: of the cross-entropy of the even distribution with their mean; 0 for CIFAR-10.
-        two_pass_weight: of the mean squared difference of their class probabilities in two passes; 100 for CIFAR-10.
-        two_pass_end: part of the run at which that weight is full; before, it is exp(-5 (1 - t)²) of it.
-        generated_weight: b, from `generated_start` on.
-        generated_start: part of the run after which generated pairs teach the classifier.
+        labelled_share: Fraction of the labelled images among the true pairs; 1/401 for MNIST, 0.2 for CIFAR-10 in the
+            paper.
+        pair_weight: Weight a; 1 for MNIST, 0.01 for SVHN and CIFAR-10.
+        entropy_weight: Weight of the mean entropy of unlabelled images' class probabilities; 0 for CIFAR-10.
+        balance_weight: Weight of the cross-entropy of the uniform distribution with their mean; 0 for CIFAR-10.
+        two_pass_weight: Weight of the mean squared difference of their class probabilities in two passes; 100 for
+            CIFAR-10.
+        two_pass_end: Fraction of the run at which that weight is reached; before, it is multiplied by exp(-5 (1 - t)²).
+        generated_weight: Weight b, from `generated_start` on.
+        generated_start: Fraction of the run after which the classifier is trained on generated pairs.
     """
 
     labelled_share: float = 0.1
@@ -58,15 +67,15 @@ class TripleGAN(SemiSupervised):
     generated_weight: float = 0.1
     generated_start: float = 0.3
 
-    needs_conditional: ClassVar[bool] = True
+    needs_conditional = True
 
     def head(self, trunk: nn.Module, shape: ImageShape) -> nn.Module:
-        """Return the realness of pairs."""
+        """Return a head that scores image-label pairs."""
         return PairHead(trunk, shape)
 
-    def networks(self, kit: Kit) -> dict[str, nn.Module]:
+    def networks(self, builder: NetworkBuilder) -> dict[str, nn.Module]:
         """Return generator, discriminator and classifier."""
-        return {**(super().networks(kit) if self.gan else {}), "classifier": kit.critic(ClassHead)}
+        return {**(super().networks(builder) if self.gan else {}), "classifier": builder.with_head(ClassHead)}
 
     def players(self) -> list[Player]:
         """Return discriminator, generator and classifier, in the order of algorithm 1."""
@@ -75,9 +84,9 @@ class TripleGAN(SemiSupervised):
 
     def discriminator(self, s: Step) -> Terms:
         """Return the discriminator's adversarial loss (eq. 3, with α = ½)."""
-        guess = logits_of(s.see("real", by="classifier")[0]).argmax(1)
-        images, guesses = s.images("real").chunk(2), guess.chunk(2)  # one half as true pairs, the other as false ones
-        labelled, positive, negative, fake = s.judge(
+        guess = logits_of(s.discriminate("real", network="classifier")[0]).argmax(1)
+        images, guesses = s.images("real").chunk(2), guess.chunk(2)  # one half for true pairs, one for false pairs
+        labelled, positive, negative, fake = s.discriminate_images(
             s.images("labelled"), *images, s.images("fake"), classes=(s.batch.labels, *guesses, s.y)
         )
         share, loss = self.labelled_share, s.discriminator_loss
@@ -92,23 +101,23 @@ class TripleGAN(SemiSupervised):
 
     def classifier(self, s: Step) -> Terms:
         """Return the classifier's terms (eqs. 4, 6 and 7)."""
-        (real, _) = s.see("real", "labelled", by="classifier")
+        (real, _) = s.discriminate("real", "labelled", network="classifier")
         logits = logits_of(real)
-        terms = {"label": label_loss(s, by="classifier")}
+        terms = {"label": label_loss(s, network="classifier")}
         if self.gan and self.pair_weight:
             probability, label = logits.softmax(1).max(1)
-            (pair,) = s.judge(s.images("real"), classes=[label])
-            terms["pair"] = self.pair_weight * 0.5 * (probability * each(s.loss, pair.adv)).mean()
+            (pair,) = s.discriminate_images(s.images("real"), classes=[label])
+            terms["pair"] = self.pair_weight * 0.5 * (probability * generator_loss_per_image(s.loss, pair.adv)).mean()
         if self.entropy_weight:
             terms["entropy"] = self.entropy_weight * entropy(logits)
         if self.balance_weight:
             terms["balance"] = self.balance_weight * imbalance(logits)
         if self.two_pass_weight:
-            (again,) = s.judge(s.images("real"), by="classifier")
-            difference = (logits.softmax(1) - logits_of(again).softmax(1)).square().mean()
-            terms["two_pass"] = self.two_pass_weight * warm(s.progress, self.two_pass_end) * difference
+            (second,) = s.discriminate_images(s.images("real"), network="classifier")
+            difference = (logits.softmax(1) - logits_of(second).softmax(1)).square().mean()
+            terms["two_pass"] = self.two_pass_weight * sigmoid_ramp(s.progress, self.two_pass_end) * difference
         if self.gan and self.generated_weight and s.progress >= self.generated_start:
-            (fake,) = s.see("fake", by="classifier")
+            (fake,) = s.discriminate("fake", network="classifier")
             terms["generated"] = self.generated_weight * F.cross_entropy(logits_of(fake), cast(Tensor, s.y))
         return terms
 
@@ -117,22 +126,37 @@ class TripleGAN(SemiSupervised):
         return logits_of(cast(DiscOutput, networks["classifier"](x)))
 
 
-def each(loss: AdversarialLoss, fake: Tensor) -> Tensor:
-    """Return the generator's side of a loss for each realness logit `[B]` alone, as given.
+def generator_loss_per_image(loss: AdversarialLoss, fake: Tensor) -> Tensor:
+    """Return the generator's side of an adversarial loss for each image, without gradient.
 
-    Raises Incompatible for a loss that compares images.
+    Args:
+        loss: The adversarial loss.
+        fake: Adversarial logits `[B]`.
+
+    Returns:
+        `[B]`.
+
+    Raises:
+        Incompatible: The loss compares images with each other.
     """
     if loss.relativistic:
-        raise Incompatible("triplegan weighs images singly, and this loss compares them; try --loss nonsaturating")
+        raise Incompatible(
+            "triplegan weighs the loss of each image, but this loss compares images; try --loss nonsaturating"
+        )
     return torch.vmap(lambda adv: loss.generator(adv[None], adv[None]))(fake.detach())
 
 
 def imbalance(logits: Tensor) -> Tensor:
-    """Return the cross-entropy, in nats, of the even distribution with the mean class probabilities of `[B, K]`."""
+    """Return the cross-entropy, in nats, of the uniform distribution with the mean probabilities of logits `[B, K]`."""
     return math.log(len(logits)) - logits.log_softmax(1).logsumexp(0).mean()
 
 
-def warm(progress: float, end: float) -> float:
-    """Return exp(-5 (1 - t)²) with t = progress / end up to 1. Laine and Aila 2017, arXiv:1610.02242, appendix A."""
+def sigmoid_ramp(progress: float, end: float) -> float:
+    """Return exp(-5 (1 - t)²) with t = min(progress / end, 1). Laine and Aila 2017, arXiv:1610.02242, appendix A.
+
+    Args:
+        progress: Fraction of the run that is done, in [0, 1].
+        end: Fraction of the run at which the value reaches 1; 0 for always 1.
+    """
     t = min(progress / end, 1.0) if end else 1.0
     return math.exp(-5 * (1 - t) ** 2)

@@ -1,4 +1,4 @@
-"""The UCI optical handwritten digits that ship with the package; see ATTRIBUTION.md beside this file."""
+"""The UCI optical handwritten digits, included in the package; see ATTRIBUTION.md in this folder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ import numpy as np
 import safetensors.numpy
 from PIL import Image
 
-from ganzoo.contracts import Source
+from ganzoo.data.source import Source
 
 
 @dataclass(frozen=True)
 class ArrayTable:
-    """Grey images held in an array `[N, H, W]` uint8."""
+    """Grey images in an array.
+
+    Attributes:
+        name: Name of the data set.
+        images: `[N, H, W]` uint8.
+        labels: `[N]` int64.
+    """
 
     name: str
     images: np.ndarray[Any, np.dtype[np.uint8]]
@@ -29,12 +35,12 @@ class ArrayTable:
         return Image.fromarray(self.images[index])
 
     def where(self, index: int) -> str:
-        """Return the name and number of one image."""
+        """Return the name of one image for messages."""
         return f"{self.name} {index}"
 
 
 def digits() -> Source:
-    """Return 1,797 images, 8×8 grey, of the digits 0 to 9; a test part is held out of them by seed."""
+    """Return the 1,797 images, 8×8 grey, of the digits 0 to 9. There is no fixed test set."""
     with as_file(files("ganzoo_zoo.datasets") / "digits.safetensors") as path:
         arrays = safetensors.numpy.load_file(path)
     table = ArrayTable("digits", arrays["images"], arrays["labels"].astype(np.int64))

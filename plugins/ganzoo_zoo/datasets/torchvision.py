@@ -1,4 +1,4 @@
-"""Data sets that torchvision knows by name, downloaded when first used."""
+"""Data sets of torchvision, downloaded on first use."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganzoo.component import describe
-from ganzoo.contracts import Source
+from ganzoo.data.source import Source
 from ganzoo.errors import BadData
+from ganzoo.registry.component import describe
 
 SPLIT_ARGUMENT = {"SVHN": ("train", "test"), "STL10": ("train+unlabeled", "test")}
 
 
 @dataclass(frozen=True)
 class VisionTable:
-    """A torchvision data set of (picture, label) pairs."""
+    """A torchvision data set.
+
+    Attributes:
+        pairs: Sequence of (PIL image, label).
+        name: Name of the data set.
+        labels: `[N]` int64.
+    """
 
     pairs: Any
     name: str
@@ -33,7 +39,7 @@ class VisionTable:
         return picture
 
     def where(self, index: int) -> str:
-        """Return the name and number of one image."""
+        """Return the name of one image for messages."""
         return f"{self.name} {index}"
 
 
@@ -41,31 +47,32 @@ def named(name: str, root: str = "~/.cache/ganzoo/data", download: bool = True) 
     """Return a data set of torchvision.
 
     Args:
-        name: the class in `torchvision.datasets`.
-        root: the folder that it is kept in.
-        download: fetch what is missing.
+        name: Class in `torchvision.datasets`.
+        root: Folder of the files.
+        download: Download missing files.
 
-    Raises BadData when torchvision cannot be imported, or the files cannot be had.
+    Raises:
+        BadData: torchvision cannot be imported, or the files are missing and cannot be downloaded.
     """
     try:
         from torchvision import datasets
     except (ImportError, RuntimeError) as error:
         raise BadData(f"torchvision cannot be imported ({describe(error)}); see: ganzoo doctor") from error
-    made = getattr(datasets, name)
+    create, folder = getattr(datasets, name), Path(root).expanduser()
     try:
         if name in SPLIT_ARGUMENT:
-            train, test = (made(Path(root).expanduser(), split=s, download=download) for s in SPLIT_ARGUMENT[name])
+            train, test = (create(folder, split=s, download=download) for s in SPLIT_ARGUMENT[name])
         else:
-            train, test = (made(Path(root).expanduser(), train=t, download=download) for t in (True, False))
+            train, test = (create(folder, train=t, download=download) for t in (True, False))
     except (OSError, RuntimeError) as error:
         raise BadData(
             f"{name} is not in {root} and cannot be downloaded ({describe(error)}); "
-            "put its files there, or give a folder of images with --data"
+            "copy its files there, or give a folder of images with --data"
         ) from error
 
-    def table(pairs: Any, part: str) -> VisionTable:
+    def table(pairs: Any, split: str) -> VisionTable:
         labels = pairs.targets if hasattr(pairs, "targets") else pairs.labels
-        return VisionTable(pairs, f"{name} {part}", np.asarray(labels, dtype=np.int64))
+        return VisionTable(pairs, f"{name} {split}", np.asarray(labels, dtype=np.int64))
 
     tables = table(train, "train"), table(test, "test")
     classes = getattr(train, "classes", None) or [str(k) for k in range(int(tables[0].labels.max()) + 1)]

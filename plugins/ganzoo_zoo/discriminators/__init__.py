@@ -1,1 +1,1 @@
-"""Discriminator trunks: images to features."""
+"""Discriminator trunks."""

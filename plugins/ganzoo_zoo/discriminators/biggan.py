@@ -11,8 +11,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganzoo import ImageShape
 from ganzoo_zoo.discriminators.sngan import Block, normalize_spectrally
 from ganzoo_zoo.generators.biggan import Attention, initialize
+from ganzoo_zoo.layers import base_grid
 
-# Channels of each block in widths, and how many blocks, from the first, halve the side.
+# By image side: channels of each block in multiples of the width, and how many of the first blocks halve the side.
 BLOCKS = {
     16: ((2, 2, 2, 2), 2),
     32: ((2, 2, 2, 2), 2),
@@ -22,12 +23,12 @@ BLOCKS = {
 
 
 class Discriminator(nn.Module):
-    """Image → residual blocks, the earlier ones halving the side → ReLU → sum over all places.
+    """BigGAN's discriminator: residual blocks with spectral norm and self-attention, then the sum over all positions.
 
-    128×128 is the paper's table 4 (1, 2, 4, 8, 16 widths halving; 16), with 87,982,370 parameters for RGB and a
-    projection of 1000 classes; 64×64 is the same without one halving block of 16. 32×32 is the small form that others
-    train on CIFAR-10 (four blocks of 2 widths, two of them halving), and 16×16 has the same blocks. Attention is at
-    half the image's side, behind the first block. The blocks are SNGAN's, with as many channels inside as leave them
+    128×128 is the paper's table 4 (1, 2, 4, 8, 16 widths halving the side; 16), with 87,982,370 parameters for RGB and
+    a projection of 1000 classes; 64×64 has one halving block of 16 fewer. 32×32 is the small form commonly trained on
+    CIFAR-10 (four blocks of 2 widths, two of them halving), and 16×16 has the same blocks. Self-attention follows the
+    first block, at half the side of the image. The blocks are SNGAN's, with as many hidden channels as output channels
     (appendix B). Layers of 32×32 with width 96 and RGB, counted in parameters:
 
         block 3 → 192, halving           338,112
@@ -38,15 +39,17 @@ class Discriminator(nn.Module):
         projection of 10 classes           1,920   the head's
         together                       2,415,170   reported as 2.42M
 
-    All convolutions and linear layers are spectrally normalised, and all weights begin orthogonal.
+    All convolutions and linear layers are spectrally normalised, and all weights are initialised orthogonally.
 
     Args:
-        width: channels, which the tables multiply ("ch").
+        shape: Shape of the images.
+        width: Base number of channels ("ch"), multiplied by the table of each image size.
     """
 
     def __init__(self, shape: ImageShape, width: int = 96) -> None:
         super().__init__()
-        multiples, halvings = BLOCKS[shape.size]
+        _, _, doublings = base_grid(shape)
+        multiples, halvings = BLOCKS[4 << doublings]
         channels = [width * n for n in multiples]
         blocks: list[nn.Module] = [
             Block(shape.channels, channels[0], channels[0], down=True, first=True),
@@ -59,7 +62,7 @@ class Discriminator(nn.Module):
         normalize_spectrally(self)
 
     def last_layer(self, outputs: int) -> nn.Module:
-        """Return a spectrally normalised linear layer."""
+        """Return a spectrally normalised linear layer with this many outputs."""
         layer = nn.Linear(self.num_features, outputs)
         initialize(layer)
         return spectral_norm(layer)

@@ -18,17 +18,18 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 class Discriminator(nn.Module):
-    """Nine convolutions in three blocks, max-pooling and dropout between them, then the mean over places.
+    """CNN-13: nine convolutions in three blocks with max pooling and dropout between them, then global average pooling.
 
     3×3 w, w, w · pool, dropout · 3×3 2w, 2w, 2w · pool, dropout · 3×3 4w without padding · 1×1 2w, w · mean; leaky ReLU
-    0.1. Images of fewer than 12×12 pixels are padded there too. The paper's has batch norm and mean-only weight norm
-    together; here norm is one of:
+    0.1. The unpadded convolution is padded for images smaller than 12×12. The paper combines batch norm with mean-only
+    weight norm; here the norm is an option.
 
     Args:
-        width: channels w of the first block; 128 in the paper.
-        norm: batch, group (8 channels a group; for penalties of single images), or none.
-        dropout: probability of dropping a value between the blocks.
-        noise: standard deviation of the Gaussian noise on the pixels, which are in [-1, 1].
+        shape: Shape of the images.
+        width: Channels w of the first block; 128 in the paper.
+        norm: "batch", "group" (8 channels per group; for penalties of single images) or "none".
+        dropout: Probability of dropping a value between the blocks.
+        noise: Standard deviation of the Gaussian noise added to the pixels, which are in [-1, 1].
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Discriminator(nn.Module):
             *layer(2 * width, 2 * width),
             nn.MaxPool2d(2),
             nn.Dropout(dropout),
-            *layer(2 * width, 4 * width, padding=int(shape.size < 12)),
+            *layer(2 * width, 4 * width, padding=int(min(shape.height, shape.width) < 12)),
             *layer(4 * width, 2 * width, kernel=1, padding=0),
             *layer(2 * width, width, kernel=1, padding=0),
         )

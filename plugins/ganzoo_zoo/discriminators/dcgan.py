@@ -1,4 +1,4 @@
-"""DCGAN discriminator. Radford, Metz and Chintala 2016, arXiv:1511.06434, §3."""
+"""DCGAN's discriminator. Radford, Metz and Chintala 2016, arXiv:1511.06434, §3."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo import ImageShape
 from ganzoo_zoo.generators.dcgan import initialize
+from ganzoo_zoo.layers import base_grid
 from ganzoo_zoo.minibatch import MinibatchDiscrimination
 
 Norm = Literal["batch", "group", "spectral", "none"]
 
 
 class Discriminator(nn.Module):
-    """Image → … → 4×4, halving the side at each 4×4 convolution; the first has no norm. Features are the flat 4×4 maps.
+    """DCGAN's discriminator: 4×4 strided convolutions, each of which halves the side, with a choice of norm.
 
-    At 64×64 RGB with width 64 and batch norm, trunk and last layer are the reference network, with 2,765,568 parameters
-    (the reference's last convolution, 4×4 without bias, is a linear layer of the flat maps).
+    The first convolution has no batch or group norm. The features are the flattened 4×4 maps. With width 64 and batch
+    norm, at 64×64 RGB, trunk and last layer are the reference network, with 2,765,568 parameters; the reference's last
+    convolution, 4×4 without bias, is a linear layer here.
 
     Args:
-        width: channels of the first layer; each later layer has twice as many.
-        norm: batch (as in the paper), group (8 channels a group), spectral, or none.
-        dropout: probability of dropping a channel after each layer.
-        minibatch: features of minibatch discrimination beside the others, against collapse; Salimans et al. 2016, §3.2.
+        shape: Shape of the images.
+        width: Channels of the first layer; each later layer has twice as many as the one before.
+        norm: "batch" (as in the paper), "group" (8 channels per group), "spectral" or "none".
+        dropout: Probability of dropping a channel after each layer.
+        minibatch: Number of minibatch discrimination features to append, against mode collapse; Salimans et al. 2016,
+            §3.2.
     """
 
     def __init__(
         self, shape: ImageShape, width: int = 64, norm: Norm = "batch", dropout: float = 0.0, minibatch: int = 0
     ) -> None:
         super().__init__()
-        halvings = shape.size.bit_length() - 3  # down to 4×4
+        rows, columns, halvings = base_grid(shape)
         channels = [shape.channels, *(width * 2**i for i in range(halvings))]
         wrap: Callable[[nn.Module], nn.Module] = spectral_norm if norm == "spectral" else lambda layer: layer
         layers: list[nn.Module] = []
@@ -51,11 +55,12 @@ class Discriminator(nn.Module):
         for i, layer in enumerate(self.layers):
             if isinstance(layer, nn.Conv2d):
                 self.layers[i] = wrap(layer)
-        self.num_features, self.norm = channels[-1] * 16 + minibatch, norm
-        self.minibatch = MinibatchDiscrimination(channels[-1] * 16, minibatch) if minibatch else None
+        flat = channels[-1] * rows * columns
+        self.num_features, self.norm = flat + minibatch, norm
+        self.minibatch = MinibatchDiscrimination(flat, minibatch) if minibatch else None
 
     def last_layer(self, outputs: int) -> nn.Module:
-        """Return a linear layer without bias, as the reference has; spectrally normalised where the others are."""
+        """Return a linear layer without bias, as in the reference; spectrally normalised if the other layers are."""
         layer = nn.Linear(self.num_features, outputs, bias=False)
         nn.init.normal_(layer.weight, 0.0, 0.02)
         return spectral_norm(layer) if self.norm == "spectral" else layer

@@ -7,19 +7,21 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-from ganzoo_zoo.layers import Noise, WeightNorm
+from ganzoo_zoo.layers import Noise, WeightNormLinear
 
 
 class Discriminator(nn.Module):
-    """Image → 1000 → 500 → 250 → 250 → 250, ReLU, weight norm, Gaussian noise before each layer. Any image size.
+    """Improved GAN's fully connected discriminator: weight norm, ReLU, and Gaussian noise before each layer.
 
-    Features are the last ReLU's, before the noise of the last layer. Pixels are taken to [0, 1] first, as in the paper.
-    Scales of the weight norm are set by the first batch and then fixed, but for the last layer's.
+    The features are the output of the last ReLU, before the noise of the last layer. Pixels are first mapped to [0, 1],
+    as in the paper. The scales of weight norm are set by the first batch and then fixed, except for the last layer's.
+    Works for any image size.
 
     Args:
-        hidden: units of each layer.
-        input_noise: standard deviation of the noise on the pixels.
-        noise: standard deviation of the noise before each later layer.
+        shape: Shape of the images.
+        hidden: Units of each hidden layer.
+        input_noise: Standard deviation of the noise added to the pixels.
+        noise: Standard deviation of the noise added before each later layer.
     """
 
     def __init__(
@@ -30,16 +32,17 @@ class Discriminator(nn.Module):
         noise: float = 0.5,
     ) -> None:
         super().__init__()
-        sizes = [shape.channels * shape.size**2, *hidden]
+        sizes = [shape.pixels, *hidden]
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(sizes)):
-            layers += [Noise(noise if i else input_noise), WeightNorm(before, after), nn.ReLU()]
+            layers += [Noise(noise if i else input_noise), WeightNormLinear(before, after), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
         self.num_features, self.noise = sizes[-1], noise
 
     def last_layer(self, outputs: int) -> nn.Module:
-        """Return the layer that ends the paper's network: noisy, weight-normalised, with a learnt scale."""
-        return nn.Sequential(Noise(self.noise), WeightNorm(self.num_features, outputs, deviation=0.1, learn_scale=True))
+        """Return the paper's last layer: noise, then a weight-normalised layer with trained scales."""
+        layer = WeightNormLinear(self.num_features, outputs, deviation=0.1, learn_scale=True)
+        return nn.Sequential(Noise(self.noise), layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images `[B, C, H, W]` in [-1, 1] to features `[B, num_features]`."""

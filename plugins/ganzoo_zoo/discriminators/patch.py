@@ -1,4 +1,4 @@
-"""PatchGAN: a discriminator of patches. Isola et al. 2017, arXiv:1611.07004, §3.2.2 and appendix 6.1.2."""
+"""PatchGAN's discriminator. Isola et al. 2017, arXiv:1611.07004, §3.2.2 and appendix 6.1.2."""
 
 from __future__ import annotations
 
@@ -16,32 +16,41 @@ Norm = Literal["batch", "instance", "spectral", "none"]
 
 
 def patch_side(strided: int) -> int:
-    """Return the side of the patch that one logit sees: 7, 16, 34, 70, 142, … pixels for 0, 1, 2, 3, 4, … strides."""
-    side = 7  # the last two convolutions, 4×4 without a stride
+    """Return the receptive field of a patch logit in pixels: 7, 16, 34, 70, 142, … for 0, 1, 2, 3, 4, … strides.
+
+    Args:
+        strided: Number of layers with a stride of 2.
+    """
+    side = 7  # of the last two convolutions, 4×4 with stride 1
     for _ in range(strided):
         side = 2 * side + 2
     return side
 
 
 class Discriminator(nn.Module):
-    """4×4 convolutions, the first few with a stride of 2: each place of the last maps sees a patch of the image.
+    """PatchGAN's discriminator: 4×4 convolutions whose logits, one for each patch of the image, are averaged.
 
-    The paper's realness is the mean over patches of a last 4×4 convolution. That is linear, and the mean of linear
-    logits is the logit of the mean: so the features are the mean over patches of the 4×4 windows which that convolution
-    would see, the last layer is linear in them, and its output is the mean patch logit exactly.
+    The paper averages the patch logits of a last 4×4 convolution. A linear layer commutes with the mean, so the
+    features are the mean over patches of the 4×4 windows that this convolution would be applied to, and the last layer
+    is a linear layer of these features: its output equals the mean patch logit.
 
-    With norm "none", 256×256 RGB images and width 64, trunk and last layer have 2,764,737 parameters.
+    With norm "none" and width 64, for 256×256 RGB images, trunk and last layer have 2,764,737 parameters.
 
     Args:
-        width: channels of the first layer; each later layer has twice as many, up to eight times.
-        strides: layers with a stride of 2, at most; 3 makes the paper's 70×70 patches. Images smaller than a patch get
-            fewer: 34×34 patches below 70 pixels, 16×16 below 34, 7×7 below 16.
-        norm: batch (as in the paper), instance, spectral, or none; the first layer has none but spectral.
+        shape: Shape of the images.
+        width: Channels of the first layer; each later layer has twice as many, up to eight times.
+        strides: Maximum number of layers with a stride of 2; 3 gives the paper's 70×70 patches. Images smaller than a
+            patch have fewer: 34×34 patches below 70 pixels, 16×16 below 34, 7×7 below 16.
+        norm: "batch" (as in the paper), "instance", "spectral" or "none". The first layer has no batch or instance
+            norm.
     """
 
     def __init__(self, shape: ImageShape, width: int = 64, strides: int = 3, norm: Norm = "batch") -> None:
         super().__init__()
-        strided = max(itertools.takewhile(lambda n: patch_side(n) <= shape.size, range(strides + 1)), default=0)
+        strided = max(
+            itertools.takewhile(lambda n: patch_side(n) <= min(shape.height, shape.width), range(strides + 1)),
+            default=0,
+        )
         self.patch, self.norm = patch_side(strided), norm
         channels = [shape.channels, *(width * min(2**i, 8) for i in range(strided + 1))]
         layers: list[nn.Module] = []
@@ -59,13 +68,13 @@ class Discriminator(nn.Module):
         self.num_features = channels[-1] * 16
 
     def last_layer(self, outputs: int) -> nn.Module:
-        """Return the last 4×4 convolution as a linear layer; spectrally normalised where the others are."""
+        """Return the last 4×4 convolution as a linear layer; spectrally normalised if the other layers are."""
         layer = nn.Linear(self.num_features, outputs)
         initialize(layer)
         return spectral_norm(layer) if self.norm == "spectral" else layer
 
     def maps(self, x: Tensor) -> Tensor:
-        """Map images `[B, C, H, W]` to the maps `[B, channels, h, w]` that the last convolution would see, padded."""
+        """Map images `[B, C, H, W]` to the padded input `[B, channels, h, w]` of the last convolution."""
         return F.pad(self.layers(x), (1, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:

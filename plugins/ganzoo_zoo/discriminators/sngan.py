@@ -1,4 +1,4 @@
-"""SNGAN's residual discriminator. Miyato et al. 2018, arXiv:1802.05957, appendix B.4; also the critic of WGAN-GP."""
+"""SNGAN's residual discriminator, and WGAN-GP's critic. Miyato et al. 2018, arXiv:1802.05957, appendix B.4."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo import ImageShape
 from ganzoo_zoo.generators.sngan import initialize
+from ganzoo_zoo.layers import base_grid
 
-# Channels of each block in halves of the width, and how many blocks, from the first, halve the side.
+# By image side: channels of each block in halves of the width, and how many of the first blocks halve the side.
 BLOCKS = {
     16: ((2, 2, 2, 2), 2),
     32: ((2, 2, 2, 2), 2),
@@ -23,21 +24,22 @@ BLOCKS = {
 
 
 class Discriminator(nn.Module):
-    """Image → residual blocks, the earlier ones halving the side → ReLU → pooled over all places.
+    """SNGAN's discriminator: residual blocks with spectral norm, then ReLU and global sum pooling.
 
-    32×32 is the paper's CIFAR-10 table (four blocks of 128, two of them halving); trunk and last layer have 1,053,825
-    parameters for RGB. 48×48 is its STL-10 table (64, 128, 256, 512 halving; 1024), 128×128 its ImageNet table
-    (64, 128, 256, 512, 1024 halving; 1024) without the label in the middle, 64×64 the authors' published variant
+    32×32 is the paper's CIFAR-10 table (four blocks of 128, two of them halving the side); trunk and last layer have
+    1,053,825 parameters for RGB. 48×48 is its STL-10 table (64, 128, 256, 512 halving; 1024), 128×128 its ImageNet
+    table (64, 128, 256, 512, 1024 halving; 1024) without the label in the middle, 64×64 the authors' published variant
     (64, 128, 256, 512, 1024, all halving), and 16×16 has the blocks of 32×32.
 
-    With norm none and pool mean it is the critic of WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028, appendix). That
-    one must have no batch norm (§4): its penalty is on the gradient of each image's own output, and batch norm makes
+    With norm "none" and pool "mean" it is the critic of WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028, appendix),
+    which has no batch norm (§4): its penalty is on the gradient of each image's own output, whereas batch norm makes
     the output depend on all images of the batch.
 
     Args:
-        width: channels of the blocks at 32×32; those of the other sizes' tables are scaled alike.
-        norm: spectral (as in the paper), or none.
-        pool: sum over the places (as in the paper), or their mean.
+        shape: Shape of the images.
+        width: Channels of the blocks at 32×32; the channels of the other sizes are scaled in proportion.
+        norm: "spectral" (as in the paper) or "none".
+        pool: "sum" over the positions (as in the paper) or "mean".
     """
 
     def __init__(
@@ -49,7 +51,8 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.norm, self.pool = norm, pool
-        halves, halvings = BLOCKS[shape.size]
+        _, _, doublings = base_grid(shape)
+        halves, halvings = BLOCKS[48 if (shape.height, shape.width) == (48, 48) else 4 << doublings]
         channels = [max(width * n // 2, 1) for n in halves]
         blocks = [Block(shape.channels, channels[0], channels[0], down=True, first=True)]
         for i, (before, after) in enumerate(itertools.pairwise(channels), start=1):
@@ -60,7 +63,7 @@ class Discriminator(nn.Module):
             normalize_spectrally(self)
 
     def last_layer(self, outputs: int) -> nn.Module:
-        """Return a linear layer, spectrally normalised where the others are."""
+        """Return a linear layer, spectrally normalised if the other layers are."""
         layer = nn.Linear(self.num_features, outputs)
         initialize(layer)
         return spectral_norm(layer) if self.norm == "spectral" else layer
@@ -72,9 +75,16 @@ class Discriminator(nn.Module):
 
 
 class Block(nn.Module):
-    """ReLU, 3×3, ReLU, 3×3, mean over 2×2; beside it a shortcut of 1×1 and that mean, or of nothing.
+    """A residual block: ReLU, 3×3, ReLU, 3×3, and 2×2 average pooling if it halves the side.
 
-    before, hidden, after: channels. down: halve the side. first: what comes in is the image, which a ReLU would cut.
+    The shortcut pools too and has a 1×1 convolution; it is the identity if neither the side nor the channels change.
+
+    Args:
+        before: Input channels.
+        hidden: Channels between the two convolutions.
+        after: Output channels.
+        down: Halve the side.
+        first: Omit the first ReLU, because the input is the image.
     """
 
     def __init__(self, before: int, hidden: int, after: int, down: bool, first: bool = False) -> None:
@@ -85,19 +95,23 @@ class Block(nn.Module):
         self.shortcut = nn.Conv2d(before, after, 1) if down or before != after else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map `[B, before, H, W]` to `[B, after, H, W]`, or `[B, after, H/2, W/2]`."""
+        """Map `[B, before, H, W]` to `[B, after, H, W]`, or to `[B, after, H/2, W/2]` with `down`."""
         h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))
         if self.down:
-            # The mean and a 1×1 convolution commute; in this order it has a quarter of the work.
+            # Average pooling and a 1×1 convolution commute; this order needs a quarter of the operations.
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
         out: Tensor = h + self.shortcut(x)
         return out
 
 
 def normalize_spectrally(network: nn.Module) -> None:
-    """Divide the weight of every linear and convolutional layer by its largest singular value (eq. 8).
+    """Apply spectral normalisation to every linear and convolutional layer (eq. 8).
 
-    Each pass in training mode makes one step of the power iteration that estimates it (algorithm 1).
+    Weights are divided by their largest singular value; each forward pass in training mode makes one step of the power
+    iteration that estimates it (algorithm 1).
+
+    Args:
+        network: Network to change in place.
     """
     for layer in [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]:
         spectral_norm(layer)

@@ -1,5 +1,6 @@
-"""StyleGAN2 discriminator. Karras et al. 2020, arXiv:1912.04958, §4.1; for CIFAR-10, Karras et al. 2020 (ADA),
-arXiv:2006.06676, appendix D.
+"""StyleGAN2's discriminator. Karras et al. 2020, arXiv:1912.04958, §4.1.
+
+The network for CIFAR-10 follows Karras et al. 2020 (ADA), arXiv:2006.06676, appendix D.
 """
 
 from __future__ import annotations
@@ -7,29 +8,29 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-from ganzoo_zoo.generators.stylegan2 import Activation, Linear, activate, channels_at
+from ganzoo_zoo import equalized
+from ganzoo_zoo.equalized import Activation, Linear, activate
+from ganzoo_zoo.layers import base_grid, channels_at
 from ganzoo_zoo.minibatch import MinibatchStd
 from ganzoo_zoo.resample import Resample
 
 
 class Discriminator(nn.Module):
-    """Image → … → 4×4, halving the side at the second convolution of each block; then one more, and a linear layer.
+    """StyleGAN2's discriminator: blocks that halve the side, and minibatch standard deviation at 4×4.
 
-    Equalised learning rate, leaky ReLU, no norm. Any power of two from 8.
-
-    At 32×32 RGB with architecture "orig", trunk and last layer are the CIFAR-10 network, with 20,720,641 parameters;
-    its group is 32.
+    Equalised learning rate, leaky ReLU, no norm. With architecture "orig" and group 32,
+    at 32×32 RGB, trunk and last layer are the CIFAR-10 network, with 20,720,641 parameters.
 
     Args:
-        width: most channels at any side; 512 in the papers.
-        architecture: resnet (a 1×1 convolution beside each block), or orig (without, as for CIFAR-10).
-        group: images of a batch that are compared, for their standard deviation; 0 compares none.
-        base: channels times side, up to `width` channels; 16384 makes large images cheaper.
+        shape: Shape of the images.
+        width: Maximum number of channels at any side; 512 in the papers.
+        architecture: "resnet" (each block has a 1×1 convolution as its shortcut) or "orig" (no shortcuts, as for
+            CIFAR-10).
+        group: Group size of the minibatch standard deviation; 0 disables it.
+        base: Number of channels times side, below the maximum `width`; 16384 makes large images cheaper.
     """
 
     def __init__(
@@ -41,20 +42,21 @@ class Discriminator(nn.Module):
         base: int = 32768,
     ) -> None:
         super().__init__()
-        inputs = channels_at(shape.size, width, base)
+        rows, columns, halvings = base_grid(shape)
+        inputs = channels_at(4 << halvings, width, base)
         self.layers = nn.Sequential(Convolution(shape.channels, inputs, 1))
-        for side in (2**i for i in reversed(range(2, shape.size.bit_length() - 1))):
-            outputs = channels_at(side, width, base)
+        for i in reversed(range(halvings)):
+            outputs = channels_at(4 << i, width, base)
             self.layers.append(Block(inputs, outputs, residual=architecture == "resnet"))
             inputs = outputs
         if group > 0:
             self.layers.append(MinibatchStd(group))
-        last = Linear(inputs * 16, inputs)
+        last = Linear(inputs * rows * columns, inputs)
         self.layers.extend([Convolution(inputs + (group > 0), inputs, 3), nn.Flatten(), last, Activation()])
         self.num_features = inputs
 
     def last_layer(self, outputs: int) -> nn.Module:
-        """Return a linear layer of equalised learning rate, as the others are."""
+        """Return a linear layer with equalised learning rate."""
         return Linear(self.num_features, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,9 +66,14 @@ class Discriminator(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions, the second of which halves the side; beside them a 1×1 one when residual. Figure 7c.
+    """Two 3×3 convolutions, the second of which halves the side, with an optional 1×1 shortcut. Figure 7c.
 
-    Both ways see only what a side half as large can show: a blur comes before each stride.
+    Both paths are low-pass filtered before the stride.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+        residual: Add the shortcut.
     """
 
     def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
@@ -85,11 +92,20 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `[B, inputs, H, W]` to `[B, outputs, H/2, W/2]`."""
         y: Tensor = self.layers(x)
-        return y if self.skip is None else (y + self.skip(x)) / math.sqrt(2)  # the sum of two has twice the variance
+        return y if self.skip is None else (y + self.skip(x)) / math.sqrt(2)  # the sum has twice the variance
 
 
-class Convolution(nn.Module):
-    """A convolution of equalised learning rate; activated, with a bias and leaky ReLU."""
+class Convolution(equalized.Convolution):
+    """A convolution with equalised learning rate, with or without bias and leaky ReLU.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+        kernel: Side of the kernel.
+        stride: Stride.
+        padding: Zeros added at each side; default: half the kernel.
+        activated: Add a bias and apply leaky ReLU.
+    """
 
     def __init__(
         self,
@@ -100,13 +116,9 @@ class Convolution(nn.Module):
         padding: int | None = None,
         activated: bool = True,
     ) -> None:
-        super().__init__()
-        self.stride, self.padding = stride, kernel // 2 if padding is None else padding
-        self.gain = 1 / math.sqrt(inputs * kernel**2)
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if activated else None
+        super().__init__(inputs, outputs, kernel, stride, padding, bias=activated)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `[B, inputs, H, W]` to `[B, outputs, H', W']`."""
-        y = F.conv2d(x, self.weight * self.gain, self.bias, self.stride, self.padding)
+        y = super().forward(x)
         return y if self.bias is None else activate(y)

@@ -1,1 +1,1 @@
-"""Feature extractors for metrics."""
+"""Feature extractors of metrics."""

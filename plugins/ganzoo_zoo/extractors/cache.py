@@ -1,10 +1,14 @@
-"""Where extractors keep what they trained or fetched."""
+"""The folder of trained and downloaded weights of extractors."""
 
 import os
 from pathlib import Path
 
 
-def folder(chosen: str = "") -> Path:
-    """Return a folder that was chosen, or `ganzoo/extractors` in the user's cache."""
-    usual = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "ganzoo" / "extractors"
-    return Path(chosen or usual).expanduser()
+def cache_folder(chosen: str = "") -> Path:
+    """Return the folder of extractors' weights.
+
+    Args:
+        chosen: Another folder than `ganzoo/extractors` in the user's cache.
+    """
+    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "ganzoo" / "extractors"
+    return Path(chosen or default).expanduser()

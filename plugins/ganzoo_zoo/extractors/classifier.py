@@ -1,8 +1,9 @@
-"""A small classifier, trained here on the labelled images: features without any download."""
+"""A small classifier that is trained on the labelled images: features without a download."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
+from ganzoo.base.pictures import from_uint8
+from ganzoo.base.storage import load_weights, read_tensors, tensor_bytes, write_file
 from ganzoo.data import Dataset
 from ganzoo.data.batches import Stream
 from ganzoo.data.prepare import Images
 from ganzoo.errors import BadData, CorruptFile
-from ganzoo.pictures import from_uint8
-from ganzoo.storage import load_weights, read_tensors, tensor_bytes, write_file
-from ganzoo_zoo.extractors.cache import folder
+from ganzoo_zoo.extractors.cache import cache_folder
 
 WIDTHS = (32, 64, 128)
 BATCH = 128
 
 
-def network(channels: int, classes: int) -> nn.Module:
-    """Return three convolutions of 3×3 with batch norm, each halving the side, the mean over places, and classes."""
+def build_network(channels: int, classes: int) -> nn.Module:
+    """Return a small convolutional classifier as a `ModuleDict` of "body" and "head".
+
+    Three 3×3 convolutions with batch norm and ReLU, each followed by 2×2 max pooling, then average pooling to 2×2 and a
+    linear layer.
+
+    Args:
+        channels: Channels of the images.
+        classes: Number of classes.
+    """
     layers: list[nn.Module] = []
     for before, after in zip((channels, *WIDTHS), WIDTHS, strict=False):
         layers += [
@@ -37,34 +46,59 @@ def network(channels: int, classes: int) -> nn.Module:
     return nn.ModuleDict({"body": body, "head": nn.Linear(4 * WIDTHS[-1], classes)})
 
 
-class Classifier:
-    """The last features of a small convolutional network, trained on the labelled training images.
+@dataclass(frozen=True)
+class TrainingSet:
+    """Labelled images to train a classifier on.
 
-    Training is the same for the same images, labels and options; the weights are kept in the user's cache, so that
-    scores of several runs are of one extractor. Scores of it mean something for one data set alone.
+    Attributes:
+        images: The images.
+        indices: Which of the images to use, `[N]` int64.
+        labels: Their labels, `[N]` int64.
+        shape: Shape of the images.
+    """
+
+    images: Images
+    indices: Tensor
+    labels: Tensor
+    shape: ImageShape
+
+
+class Classifier:
+    """The last hidden features of a small convolutional network that is trained on the labelled training images.
+
+    The same images, labels and options always give the same training, and the weights are cached, so that several runs
+    are scored by the same extractor. Scores can be compared within one data set only.
 
     Args:
-        steps: of Adam, on batches of 128.
-        lr: learning rate at the start, which falls along a line to 0.
-        cache: folder of trained weights; default: `ganzoo/extractors` in the user's cache.
+        steps: Steps of Adam, on batches of 128 images.
+        lr: Initial learning rate, which decays linearly to 0.
+        cache: Folder of trained weights; default: `ganzoo/extractors` in the user's cache.
     """
 
     resize = "none"
 
     def __init__(self, steps: int = 300, lr: float = 2e-3, cache: str = "") -> None:
         self.steps, self.lr = steps, lr
-        self.folder = folder(cache)
+        self.folder = cache_folder(cache)
         self.sha256 = ""
         self.network: Any = None
 
     def fit(self, data: Dataset, device: torch.device) -> None:
-        """Train, or take up what an earlier training left. Raises BadData without labels of two classes."""
+        """Train the classifier, or load cached weights.
+
+        Args:
+            data: Data set with labelled training images.
+            device: Device to train and to compute features on.
+
+        Raises:
+            BadData: There are fewer than two classes, or fewer labels than classes.
+        """
         if data.shape.classes < 2 or len(data.labelled) < data.shape.classes:
             raise BadData(
-                "this extractor learns from labelled images of two classes and more; choose another: --features"
+                "this extractor is trained on labelled images of at least two classes; choose another: --extractor"
             )
-        made: Any = network(data.shape.channels, data.shape.classes)
-        parts = [
+        network: Any = build_network(data.shape.channels, data.shape.classes)
+        inputs = [
             data.train.fingerprint(),
             data.labelled.tolist(),
             data.labels.tolist(),
@@ -72,39 +106,55 @@ class Classifier:
             self.lr,
             data.shape,
         ]
-        path = self.folder / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}.safetensors"
-        if not self._restored(made, path):
-            made = trained(data.train, data.labelled, data.labels, data.shape, self.steps, self.lr, device)
+        path = self.folder / f"{hashlib.sha256(repr(inputs).encode()).hexdigest()[:32]}.safetensors"
+        if not self._load_cached(network, path):
+            labelled = TrainingSet(data.train, data.labelled, data.labels, data.shape)
+            network = train_classifier(labelled, self.steps, self.lr, device)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, tensor_bytes(made.state_dict()))
-        self.network = made.to(device).eval().requires_grad_(False)
+            write_file(path, tensor_bytes(network.state_dict()))
+        self.network = network.to(device).eval().requires_grad_(False)
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
 
     @staticmethod
-    def _restored(made: nn.Module, path: Path) -> bool:
+    def _load_cached(network: nn.Module, path: Path) -> bool:
         try:
-            load_weights(made, read_tensors(path), str(path))
-        except CorruptFile:  # missing, or cut short
+            load_weights(network, read_tensors(path), str(path))
+        except CorruptFile:  # missing or incomplete
             return False
         return True
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Map uint8 images `[B, C, H, W]` to features `[B, 512]` and class logits `[B, K]`."""
+        """Extract features.
+
+        Args:
+            images: uint8 images `[B, C, H, W]`.
+
+        Returns:
+            Features `[B, 512]` and class logits `[B, K]`.
+        """
         device = next(self.network.parameters()).device
         features = self.network["body"](from_uint8(images.to(device)))
         return features, self.network["head"](features)
 
 
-def trained(
-    images: Images, places: Tensor, labels: Tensor, shape: ImageShape, steps: int, lr: float, device: torch.device
-) -> Any:
-    """Return a network trained on the images at some places, whose labels are given: shifted by up to two pixels."""
+def train_classifier(data: TrainingSet, steps: int, lr: float, device: torch.device) -> Any:
+    """Train a network as `build_network` returns it, on images shifted by up to two pixels.
+
+    Args:
+        data: Images and labels.
+        steps: Steps of Adam, on batches of 128 images.
+        lr: Initial learning rate, which decays linearly to 0.
+        device: Device to train on.
+
+    Returns:
+        The network, in training mode.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        made: Any = network(shape.channels, shape.classes).to(device)
-        optimizer = torch.optim.Adam(made.parameters(), lr)
-        draws = Stream(images, places, BATCH, ("classifier",), 0, 1)
+        network: Any = build_network(data.shape.channels, data.shape.classes).to(device)
+        optimizer = torch.optim.Adam(network.parameters(), lr)
+        draws = Stream(data.images, data.indices, BATCH, ("classifier",), 0, 1)
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = lr * (1 - step / steps)
@@ -112,8 +162,8 @@ def trained(
             x = F.pad(from_uint8(batch.to(device)), (2, 2, 2, 2), mode="replicate")
             left, top = torch.randint(5, (2,)).tolist()
             x = x[:, :, top : top + batch.shape[2], left : left + batch.shape[3]]
-            loss = F.cross_entropy(made["head"](made["body"](x)), labels[some].to(device))
+            loss = F.cross_entropy(network["head"](network["body"](x)), data.labels[some].to(device))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    return made
+    return network

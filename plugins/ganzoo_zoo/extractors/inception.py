@@ -1,4 +1,4 @@
-"""The Inception network that FID, KID and the Inception score are defined with."""
+"""The Inception network that FID, KID and the Inception score are defined by."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganzoo.base.storage import load_weights
 from ganzoo.data import Dataset
 from ganzoo.errors import BadOption, CorruptFile, MissingExtra
-from ganzoo.storage import load_weights
 from ganzoo_zoo.extractors import cache
-from ganzoo_zoo.extractors.backbone import colours
+from ganzoo_zoo.extractors.backbone import to_rgb
 from ganzoo_zoo.extractors.checkpoint import read_checkpoint
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -24,48 +24,69 @@ SIDE = 299
 
 
 class Inception:
-    """The 2048 pooled features of InceptionV3 as TensorFlow published it on 2015-12-05, and its 1008 class logits
-    without their bias: those of the reference implementations of FID and of the Inception score.
+    """InceptionV3 as used by the reference implementations of FID and of the Inception score.
 
-    Network and resize are those of torch-fidelity, and so are the weights. They are fetched once, their sha256 is
-    compared each time, and nothing in them is unpickled.
+    Returns the 2048 pooled features, and the 1008 class logits without their bias, of the network that TensorFlow
+    published on 2015-12-05. The network, the resizing and the weights are those of torch-fidelity. The weights are
+    downloaded once; their SHA-256 is checked every time, and nothing in them is unpickled.
 
     Args:
-        weights: file that holds them; default: fetched into `ganzoo/extractors` in the user's cache.
+        weights: File of the weights; default: downloaded to `ganzoo/extractors` in the user's cache.
+
+    Raises:
+        MissingExtra: torch-fidelity is not installed.
+        BadOption: The weights cannot be downloaded.
+        CorruptFile: The file cannot be read, or does not hold the published weights.
     """
 
     resize = f"bilinear as in TensorFlow 1, to {SIDE}×{SIDE}"
 
     def __init__(self, weights: str = "") -> None:
         try:
-            self.network = network()
+            self.network = build_network()
             from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
         except ImportError as error:
             raise MissingExtra(
-                f"'inception' is a network of torch-fidelity, which cannot be imported ({error}); "
+                f"'inception' needs torch-fidelity, which cannot be imported ({error}); "
                 "pip install 'torch-ganzoo[fidelity]'"
             ) from error
         self.enlarge: Any = interpolate_bilinear_2d_like_tensorflow1x
-        path = verified(Path(weights).expanduser() if weights else fetched())
+        path = check_sha256(Path(weights).expanduser() if weights else download_weights())
         load_weights(self.network, read_checkpoint(path, self.network.state_dict()), str(path))
         self.network.eval().requires_grad_(False)
         self.sha256 = SHA256
 
     def fit(self, data: Dataset, device: torch.device) -> None:
-        """Move to a device."""
+        """Move the network to a device.
+
+        Args:
+            data: Not used.
+            device: Device to compute features on.
+        """
         self.network.to(device)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Map uint8 images `[B, C, H, W]` to features `[B, 2048]` and logits `[B, 1008]`."""
+        """Extract features.
+
+        Args:
+            images: uint8 images `[B, C, H, W]` with 1, 3 or 4 channels.
+
+        Returns:
+            Features `[B, 2048]` and logits `[B, 1008]`.
+        """
         last: Any = self.network[-1].weight
-        x = self.enlarge(colours(images).to(last.device).float(), size=(SIDE, SIDE), align_corners=False)
+        x = self.enlarge(to_rgb(images).to(last.device).float(), size=(SIDE, SIDE), align_corners=False)
         features = self.network[:-1]((x - 128) / 128)
         return features, features @ last.T
 
 
-def network() -> nn.Sequential:
-    """Return the network, of torch-fidelity's blocks, by the names that the weights have. Raises ImportError."""
+def build_network() -> nn.Sequential:
+    """Return the network, made of torch-fidelity's blocks, with the layer names of the weights file.
+
+    Raises:
+        ImportError: torch-fidelity is not installed.
+    """
     from torch_fidelity import feature_extractor_inceptionv3 as blocks
 
     conv, pool = blocks.BasicConv2d, nn.MaxPool2d(3, 2)
@@ -95,28 +116,38 @@ def network() -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
-def fetched() -> Path:
-    """Return the weights in the cache, fetched where they are not there yet. Raises BadOption."""
-    path = cache.folder() / URL.rpartition("/")[2]
+def download_weights() -> Path:
+    """Return the path of the cached weights; download them first if necessary.
+
+    Raises:
+        BadOption: The download fails.
+    """
+    path = cache.cache_folder() / URL.rpartition("/")[2]
     if not path.is_file():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(URL, str(path), SHA256, progress=sys.stderr.isatty())
-        except (OSError, RuntimeError) as error:  # of the network, of the disk; a file with another sha256
+        except (OSError, RuntimeError) as error:  # of the connection or the disk; a file with another SHA-256
             raise BadOption(
-                f"the weights of 'inception' cannot be fetched ({error}); fetch {URL} elsewhere, and say where "
-                "they are: --set features.weights=FILE"
+                f"the weights of 'inception' cannot be downloaded ({error}); download {URL} elsewhere, and give the "
+                "file: --set extractor.weights=FILE"
             ) from error
     return path
 
 
-def verified(path: Path) -> Path:
-    """Return a path whose content is the published weights. Raises CorruptFile."""
+def check_sha256(path: Path) -> Path:
+    """Return a path after checking that the file holds the published weights.
+
+    Raises:
+        CorruptFile: The file cannot be read, or has another SHA-256.
+    """
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise CorruptFile(f"the weights of 'inception' cannot be read from {path} ({error.strerror})") from error
-    if found != SHA256:
-        raise CorruptFile(f"{path} is not the published weights: its sha256 is {found}, not {SHA256}; delete it")
+    if digest != SHA256:
+        raise CorruptFile(
+            f"{path} does not hold the published weights: its SHA-256 is {digest}, not {SHA256}; delete it"
+        )
     return path

@@ -1,1 +1,1 @@
-"""Generators: latents to images."""
+"""Generators."""

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from ganzoo import ImageShape
 from ganzoo_zoo.discriminators.sngan import normalize_spectrally
 from ganzoo_zoo.generators.sngan import Block, modulate
-from ganzoo_zoo.layers import class_vectors
+from ganzoo_zoo.layers import base_grid, class_vectors
 
-# Channels in widths: of the linear layer's maps, then of each block.
+# By image side: channels of the linear layer's maps and of each block, in multiples of the width.
 CHANNELS = {
     16: (4, 4, 4),
     32: (4, 4, 4, 4),
@@ -24,12 +24,12 @@ CHANNELS = {
 
 
 class Generator(nn.Module):
-    """First chunk of z → linear → 4×4 → residual blocks, each told its own chunk and the class → image.
+    """BigGAN's generator: residual blocks conditioned on chunks of the latent and on the class, with self-attention.
 
     128×128 is the paper's table 4 (blocks of 16, 8, 4, 2, 1 widths), with 70,433,988 parameters for RGB and 1000
-    classes; 64×64 is the same without its last block. 32×32 is the small form that others train on CIFAR-10 (three
-    blocks of 4 widths), and 16×16 that without its last block. Attention is at half the image's side. Layers of 32×32
-    with width 96, RGB and 10 classes, counted in parameters:
+    classes; 64×64 is the same without its last block. 32×32 is the small form commonly trained on CIFAR-10 (three
+    blocks of 4 widths), and 16×16 omits its last block. Self-attention is applied at half the side of the image. Layers
+    of 32×32 with width 96, RGB and 10 classes, counted in parameters:
 
         class embedding 10×128             1,280
         linear 20 → 4×4×384              129,024
@@ -38,15 +38,17 @@ class Generator(nn.Module):
         batch norm, 3×3 to RGB            11,139
         together                       9,416,196   reported as 9.42M
 
-    The side is doubled by repeating pixels. All convolutions and linear layers are spectrally normalised, and all
-    weights begin orthogonal. Without classes the blocks' norms are told their chunks of z alone, which is the
-    self-modulation of Chen et al. 2019, arXiv:1810.01365: the paper has no unconditional form.
+    The side is doubled by nearest-neighbour upsampling. All convolutions and linear layers are spectrally normalised,
+    and all weights are initialised orthogonally. The paper has no unconditional form; here the norms of an
+    unconditional generator are conditioned on the chunks of z only, which is the self-modulation of Chen et al. 2019,
+    arXiv:1810.01365.
 
     Args:
-        width: channels, which the tables multiply ("ch").
-        z_chunk: length of one chunk of the latent, N(0, 1); the first layer and every block are given one.
-        embedding: length of the vector of a class that all norms share.
-        conditional: generate the class asked for, by class-conditional batch norm.
+        shape: Shape of the images.
+        width: Base number of channels ("ch"), multiplied by the table of each image size.
+        z_chunk: Length of one chunk of the latent, N(0, 1); the first layer and every block receive one chunk each.
+        embedding: Length of the class embedding shared by all norms.
+        conditional: Condition on classes, by class-conditional batch norm.
     """
 
     def __init__(
@@ -59,12 +61,15 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.z_chunk, self.conditional, self.classes = z_chunk, conditional, shape.classes
-        channels = [width * n for n in CHANNELS[shape.size]]
+        rows, columns, doublings = base_grid(shape)
+        channels = [width * n for n in CHANNELS[4 << doublings]]
         self.z_dim = z_chunk * len(channels)
         norm = partial(Norm, inputs=z_chunk + embedding * conditional)
         if conditional:
             self.embedding = nn.Embedding(shape.classes, embedding)
-        self.start = nn.Sequential(nn.Linear(z_chunk, channels[0] * 16), nn.Unflatten(1, (channels[0], 4, 4)))
+        self.start = nn.Sequential(
+            nn.Linear(z_chunk, channels[0] * rows * columns), nn.Unflatten(1, (channels[0], rows, columns))
+        )
         self.blocks = nn.ModuleList(Block(before, after, norm) for before, after in itertools.pairwise(channels))
         self.attention = Attention(channels[-2])
         self.end = nn.Sequential(
@@ -74,10 +79,18 @@ class Generator(nn.Module):
         normalize_spectrally(self)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map z `[B, z_dim]` (and y, `[B]` or `[B, K]`, when conditional) to images in [-1, 1]."""
+        """Generate images.
+
+        Args:
+            z: Latents `[B, z_dim]`.
+            y: Classes, `[B]` int64 or `[B, K]` probabilities, of a conditional generator.
+
+        Returns:
+            Images `[B, C, H, W]` in [-1, 1].
+        """
         first, *chunks = torch.split(z, self.z_chunk, dim=1)
         if self.conditional:
-            assert y is not None, "a conditional generator is told classes"
+            assert y is not None, "a conditional generator needs classes"
             vector = class_vectors(y, self.classes) @ self.embedding.weight
             chunks = [torch.cat([vector, chunk], dim=1) for chunk in chunks]
         x: Tensor = self.start(first)
@@ -90,7 +103,12 @@ class Generator(nn.Module):
 
 
 class Norm(nn.Module):
-    """Batch norm whose gain, 1 + Wc, and bias, Vc, are linear in what it is told. Appendix B, figure 15."""
+    """Batch norm whose gain, 1 + Wc, and bias, Vc, are linear in a condition c. Appendix B, figure 15.
+
+    Args:
+        channels: Number of channels.
+        inputs: Length of the condition.
+    """
 
     def __init__(self, channels: int, inputs: int) -> None:
         super().__init__()
@@ -104,10 +122,13 @@ class Norm(nn.Module):
 
 
 class Attention(nn.Module):
-    """x + γ·o(softmax(θ(x)ᵀ φ(x)) g(x)), γ = 0 at first. Zhang et al. 2019 (SAGAN), arXiv:1805.08318, eqs. 1 to 3.
+    """Self-attention. Zhang et al. 2019 (SAGAN), arXiv:1805.08318, eqs. 1 to 3.
 
-    All four are 1×1 convolutions without bias. θ and φ have an eighth of the channels, g half of them; φ and g are
-    pooled to a quarter of the places, which are what every place attends to.
+    Computes x + γ·o(softmax(θ(x)ᵀ φ(x)) g(x)), with γ = 0 at initialisation. All four are 1×1 convolutions without
+    bias: θ and φ have an eighth of the channels, g half of them. φ and g are max-pooled to a quarter of the positions.
+
+    Args:
+        channels: Number of channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -124,15 +145,15 @@ class Attention(nn.Module):
         theta = self.theta(x).flatten(2)
         phi = F.max_pool2d(self.phi(x), 2).flatten(2)
         g = F.max_pool2d(self.g(x), 2).flatten(2)
-        # Written out, as the fused attention of torch cannot be differentiated twice, which gradient penalties do.
+        # Not torch's fused attention, which has no second derivative; gradient penalties need one.
         weights = torch.bmm(theta.mT, phi).softmax(2)  # [B, HW, HW/4]
-        seen = torch.bmm(g, weights.mT).reshape(len(x), -1, *x.shape[2:])
-        out: Tensor = x + self.gamma * self.o(seen)
+        attended = torch.bmm(g, weights.mT).reshape(len(x), -1, *x.shape[2:])
+        out: Tensor = x + self.gamma * self.o(attended)
         return out
 
 
 def initialize(module: nn.Module) -> None:
-    """Draw orthogonal weights (Saxe et al. 2014, arXiv:1312.6120), as §3 says; biases are 0."""
+    """Draw orthogonal weights (Saxe et al. 2014, arXiv:1312.6120), as in §3, and set biases to 0."""
     if isinstance(module, nn.Linear | nn.Conv2d | nn.Embedding):
         nn.init.orthogonal_(module.weight)
     if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:

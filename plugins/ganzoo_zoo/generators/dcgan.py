@@ -1,4 +1,4 @@
-"""DCGAN generator. Radford, Metz and Chintala 2016, arXiv:1511.06434, §3 and figure 1."""
+"""DCGAN's generator. Radford, Metz and Chintala 2016, arXiv:1511.06434, §3 and figure 1."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-from ganzoo_zoo.layers import class_vectors
+from ganzoo_zoo.layers import base_grid, class_vectors
 
 
 class Generator(nn.Module):
-    """z → 4×4 → … → image, doubling the side at each 4×4 transposed convolution.
+    """DCGAN's generator: 4×4 transposed convolutions with batch norm, each of which doubles the side.
 
-    At 64×64 with width 64 and z_dim 100 it is the reference network, with 3,576,704 parameters.
+    With width 64 and z_dim 100 it is the reference network at 64×64, with 3,576,704 parameters.
 
     Args:
-        width: channels before the last layer; each earlier layer has twice as many.
-        z_dim: length of the latent, N(0, 1).
-        conditional: generate the class asked for; the one-hot label is appended to the latent.
+        shape: Shape of the images.
+        width: Channels of the last hidden layer; each earlier layer has twice as many as the next.
+        z_dim: Length of the latent, N(0, 1).
+        conditional: Condition on classes; the one-hot label is appended to the latent.
     """
 
     def __init__(self, shape: ImageShape, width: int = 64, z_dim: int = 100, conditional: bool = False) -> None:
         super().__init__()
         self.z_dim, self.conditional, self.classes = z_dim, conditional, shape.classes
-        doublings = shape.size.bit_length() - 3  # from 4×4
+        rows, columns, doublings = base_grid(shape)
         channels = [width * 2**i for i in reversed(range(doublings))]
         layers: list[nn.Module] = [
-            # The paper's first transposed convolution sees one pixel: it is a matrix, and ten times faster as one.
-            nn.Linear(z_dim + shape.classes * conditional, channels[0] * 16, bias=False),
-            nn.Unflatten(1, (channels[0], 4, 4)),
+            # The paper's first transposed convolution has a 1×1 input: a linear layer is the same, ten times faster.
+            nn.Linear(z_dim + shape.classes * conditional, channels[0] * rows * columns, bias=False),
+            nn.Unflatten(1, (channels[0], rows, columns)),
             nn.BatchNorm2d(channels[0]),
             nn.ReLU(),
         ]
@@ -41,7 +42,15 @@ class Generator(nn.Module):
         self.apply(initialize)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map z `[B, z_dim]` (and y, `[B]` or `[B, K]`, when conditional) to images in [-1, 1]."""
+        """Generate images.
+
+        Args:
+            z: Latents `[B, z_dim]`.
+            y: Classes, `[B]` int64 or `[B, K]` probabilities, of a conditional generator.
+
+        Returns:
+            Images `[B, C, H, W]` in [-1, 1].
+        """
         if self.conditional and y is not None:
             z = torch.cat([z, class_vectors(y, self.classes)], dim=1)
         x: Tensor = self.layers(z)
@@ -49,7 +58,7 @@ class Generator(nn.Module):
 
 
 def initialize(module: nn.Module) -> None:
-    """Draw weights from N(0, 0.02) and batch norm's scale from N(1, 0.02), as §3 says."""
+    """Draw weights from N(0, 0.02²) and the scales of batch norm from N(1, 0.02²), as in §3."""
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

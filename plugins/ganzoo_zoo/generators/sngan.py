@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganzoo import ImageShape
-from ganzoo_zoo.layers import class_vectors
+from ganzoo_zoo.layers import base_grid, class_vectors
 
-# Channels in quarters of the width: of the linear layer's maps, then of each block.
+# By image side: channels of the linear layer's maps and of each block, in quarters of the width.
 CHANNELS = {
     16: (4, 4, 4),
     32: (4, 4, 4, 4),
@@ -24,40 +24,53 @@ CHANNELS = {
 
 
 class Generator(nn.Module):
-    """z → linear → small maps → residual blocks, each doubling the side → batch norm, ReLU, 3×3, tanh.
+    """SNGAN's generator: residual blocks with batch norm, each of which doubles the side.
 
     32×32 is the paper's CIFAR-10 table (4×4×256, three blocks of 256), with 4,276,739 parameters for RGB; 48×48 its
     STL-10 table (6×6×512; 256, 128, 64); 128×128 its ImageNet table (4×4×1024; 1024, 512, 256, 128, 64); 64×64 the
-    authors' published variant (4×4×1024; 512, 256, 128, 64); 16×16 the first one with a block fewer.
+    authors' published variant (4×4×1024; 512, 256, 128, 64); 16×16 is the network of 32×32 with one block fewer.
 
-    The side is doubled by repeating pixels (nearest neighbour). Conditional, each batch norm of the blocks has a gain
-    and a bias for every class (de Vries et al. 2017, arXiv:1707.00683; Miyato and Koyama 2018, arXiv:1802.05637); the
-    last one has not.
+    The side is doubled by nearest-neighbour upsampling. In a conditional generator each batch norm of the blocks has a
+    gain and a bias for every class (de Vries et al. 2017, arXiv:1707.00683; Miyato and Koyama 2018, arXiv:1802.05637);
+    the last batch norm is unconditional.
 
     Args:
-        width: channels of the blocks at 32×32; those of the other sizes' tables are scaled alike. 128 is WGAN-GP's.
-        z_dim: length of the latent, N(0, 1).
-        conditional: generate the class asked for, by class-conditional batch norm.
+        shape: Shape of the images.
+        width: Channels of the blocks at 32×32; the channels of the other sizes are scaled in proportion. 128 for
+            WGAN-GP.
+        z_dim: Length of the latent, N(0, 1).
+        conditional: Condition on classes, by class-conditional batch norm.
     """
 
     def __init__(self, shape: ImageShape, width: int = 256, z_dim: int = 128, conditional: bool = False) -> None:
         super().__init__()
         self.z_dim, self.conditional, self.classes = z_dim, conditional, shape.classes
-        channels = [max(width * quarters // 4, 1) for quarters in CHANNELS[shape.size]]
-        side = shape.size >> len(channels) - 1
+        rows, columns, doublings = base_grid(shape)
+        table = CHANNELS[48 if (shape.height, shape.width) == (48, 48) else 4 << doublings]
+        channels = [max(width * quarters // 4, 1) for quarters in table]
         norm = partial(Norm, classes=shape.classes * conditional)
-        self.start = nn.Sequential(nn.Linear(z_dim, channels[0] * side**2), nn.Unflatten(1, (channels[0], side, side)))
+        self.start = nn.Sequential(
+            nn.Linear(z_dim, channels[0] * rows * columns), nn.Unflatten(1, (channels[0], rows, columns))
+        )
         self.blocks = nn.ModuleList(Block(before, after, norm) for before, after in itertools.pairwise(channels))
         last = nn.Conv2d(channels[-1], shape.channels, 3, padding=1)
         self.end = nn.Sequential(nn.BatchNorm2d(channels[-1]), nn.ReLU(), last, nn.Tanh())
         self.apply(initialize)
-        nn.init.xavier_uniform_(last.weight)  # its 3×3 is not a residual one
+        nn.init.xavier_uniform_(last.weight)  # a 3×3 convolution outside the residual blocks
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map z `[B, z_dim]` (and y, `[B]` or `[B, K]`, when conditional) to images in [-1, 1]."""
+        """Generate images.
+
+        Args:
+            z: Latents `[B, z_dim]`.
+            y: Classes, `[B]` int64 or `[B, K]` probabilities, of a conditional generator.
+
+        Returns:
+            Images `[B, C, H, W]` in [-1, 1].
+        """
         c = None
         if self.conditional:
-            assert y is not None, "a conditional generator is told classes"
+            assert y is not None, "a conditional generator needs classes"
             c = class_vectors(y, self.classes)
         x: Tensor = self.start(z)
         for block in self.blocks:
@@ -67,9 +80,12 @@ class Generator(nn.Module):
 
 
 class Block(nn.Module):
-    """Norm, ReLU, ×2, 3×3, norm, ReLU, 3×3; beside it a shortcut of ×2 and 1×1.
+    """A residual block: norm, ReLU, upsampling, 3×3, norm, ReLU, 3×3; the shortcut upsamples and has a 1×1 convolution.
 
-    norm: makes a module of (maps, conditions) for so many channels.
+    Args:
+        before: Input channels.
+        after: Output channels.
+        norm: Called with a number of channels; returns a module that is called with maps and conditions.
     """
 
     def __init__(self, before: int, after: int, norm: Callable[[int], nn.Module]) -> None:
@@ -80,16 +96,21 @@ class Block(nn.Module):
         self.shortcut = nn.Conv2d(before, after, 1)
 
     def forward(self, x: Tensor, c: Tensor | None) -> Tensor:
-        """Map `[B, before, H, W]` and what the norms are told, `[B, N]` or None, to `[B, after, 2H, 2W]`."""
+        """Map `[B, before, H, W]` and the conditions of the norms, `[B, N]` or None, to `[B, after, 2H, 2W]`."""
         h = self.conv1(F.interpolate(F.relu(self.norm1(x, c)), scale_factor=2.0))
         h = self.conv2(F.relu(self.norm2(h, c)))
-        # Repeating pixels and a 1×1 convolution commute; in this order it has a quarter of the work.
+        # Nearest-neighbour upsampling and a 1×1 convolution commute; this order needs a quarter of the operations.
         out: Tensor = h + F.interpolate(self.shortcut(x), scale_factor=2.0)
         return out
 
 
 class Norm(nn.Module):
-    """Batch norm; with classes its gain and bias are those of the class, or the mixture of a soft label's."""
+    """Batch norm with a gain and a bias for each class; probabilities mix those of the classes.
+
+    Args:
+        channels: Number of channels.
+        classes: Number of classes; 0 for ordinary batch norm.
+    """
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -99,18 +120,18 @@ class Norm(nn.Module):
             self.bias = nn.Parameter(torch.zeros(classes, channels))
 
     def forward(self, x: Tensor, c: Tensor | None) -> Tensor:
-        """Map `[B, C, H, W]` and class vectors `[B, K]` (None without classes) to `[B, C, H, W]`."""
+        """Map `[B, C, H, W]` and class vectors `[B, K]`, or None without classes, to `[B, C, H, W]`."""
         normal: Tensor = self.norm(x)
         return normal if c is None else modulate(normal, c @ self.gain, c @ self.bias)
 
 
 def modulate(x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
-    """Return maps `[B, C, H, W]`, each times its gain and plus its bias, both `[B, C]`."""
+    """Multiply maps `[B, C, H, W]` by gains `[B, C]` and add biases `[B, C]`."""
     return torch.addcmul(bias[:, :, None, None], x, gain[:, :, None, None])
 
 
 def initialize(module: nn.Module) -> None:
-    """Draw weights as Glorot and Bengio 2010 do, with gain √2 for residual 3×3 convolutions, 1 for others; biases 0."""
+    """Draw Glorot-uniform weights, with gain √2 for residual 3×3 convolutions and 1 otherwise; biases are 0."""
     if isinstance(module, nn.Linear | nn.Conv2d):
         residual = isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)
         nn.init.xavier_uniform_(module.weight, 2**0.5 if residual else 1.0)

@@ -1,1 +1,1 @@
-"""What there is: a description of every component, which imports none of them."""
+"""Descriptions of the built-in components. Importing them imports no component."""

@@ -3,80 +3,84 @@
 from ganzoo import Component
 
 SSL = [
-    Component("none", "ganzoo.strategy:Strategy", "no labels: a plain GAN", "Goodfellow et al. 2014, arXiv:1406.2661"),
+    Component(
+        "none", "ganzoo.strategy:Strategy", "plain GAN, without labels", "Goodfellow et al. 2014, arXiv:1406.2661"
+    ),
     Component(
         "projection",
         "ganzoo_zoo.ssl.conditional:ProjectionGAN",
-        "a conditional GAN: each image is judged as one of its class",
+        "class-conditional GAN with a projection discriminator",
         "Miyato and Koyama 2018, arXiv:1802.05637",
     ),
     Component(
         "acgan",
         "ganzoo_zoo.ssl.conditional:AuxiliaryClassifierGAN",
-        "a conditional GAN: the discriminator also says the class",
+        "class-conditional GAN whose discriminator also classifies (AC-GAN)",
         "Odena et al. 2017, arXiv:1610.09585",
     ),
-    Component("supervised", "ganzoo_zoo.ssl.supervised:Supervised", "the classifier alone, on the labelled images"),
+    Component(
+        "supervised", "ganzoo_zoo.ssl.supervised:Supervised", "supervised baseline: a classifier on the labelled images"
+    ),
     Component(
         "kplus1",
         "ganzoo_zoo.ssl.kplus1:KPlusOne",
-        "the discriminator is a classifier of K classes and 'fake'",
+        "semi-supervised GAN whose discriminator classifies into K classes and 'fake'",
         "Salimans et al. 2016, arXiv:1606.03498, §5",
     ),
     Component(
         "autoencoder",
         "ganzoo_zoo.ssl.autoencoder:Autoencoder",
-        "K+1 whose features also reconstruct the image",
+        "K+1 with a decoder that reconstructs images from the features",
         "after Ranzato and Szummer 2008, ICML",
     ),
     Component(
         "mdgan",
         "ganzoo_zoo.ssl.mdgan:ModeRegularized",
-        "K+1 with an encoder, whose decoder is the generator",
+        "K+1 with an encoder that maps real images to the generator's latents",
         "Che et al. 2017, arXiv:1612.02136",
     ),
     Component(
         "aae",
         "ganzoo_zoo.ssl.aae:AdversarialAutoencoder",
-        "an autoencoder whose code is a class and a style",
+        "adversarial autoencoder whose code consists of a class and a style",
         "Makhzani et al. 2016, arXiv:1511.05644, §5",
-        caution="paper number not reproduced by third parties: 1.90 % on MNIST with 100 labels; public ports reach "
-        "about 5 %",
+        caution="the paper's number, 1.90 % on MNIST with 100 labels, is not reproduced by third parties; public ports "
+        "reach about 5 %",
     ),
     Component(
         "pseudolabel",
         "ganzoo_zoo.ssl.pseudolabel:PseudoLabel",
-        "K+1 and the classifier's own guesses as labels",
+        "K+1 with pseudo-labels: predictions of the classifier as labels",
         "Lee 2013, ICML workshop",
     ),
     Component(
         "fixmatch",
         "ganzoo_zoo.ssl.fixmatch:FixMatch",
-        "K+1 and guesses from weakly changed images for strongly changed ones",
+        "K+1 with pseudo-labels of weakly augmented images for strongly augmented ones",
         "Sohn et al. 2020, arXiv:2001.07685",
     ),
     Component(
         "noisy-student",
         "ganzoo_zoo.ssl.noisystudent:NoisyStudent",
-        "any strategy that classifies, and a convolutional student that learns from it on strongly changed images",
+        "any strategy with a classifier as the teacher of a CNN-13 on strongly augmented images",
         "after Xie et al. 2020, arXiv:1911.04252",
     ),
     Component(
         "margingan",
         "ganzoo_zoo.ssl.margingan:MarginGAN",
-        "a classifier beside the GAN, whose fakes lie near its boundary",
+        "GAN and classifier, with generated images near the decision boundary",
         "Dong and Lin 2019, NeurIPS",
-        caution="paper number not reproduced by third parties: an independent rerun found the classifier without "
-        "the GAN as good; the authors' code ends its pre-training by the test error",
+        caution="the paper's number is not reproduced by third parties: in an independent rerun the classifier "
+        "without the GAN was as good; the authors' code uses the test error to end the pre-training",
     ),
     Component(
         "s3gan",
         "ganzoo_zoo.ssl.s3gan:CoTraining",
-        "a conditional GAN from few labels: the discriminator guesses the others",
+        "class-conditional GAN from few labels, by co-training of the discriminator",
         "Lucic et al. 2019, arXiv:1903.02271",
     ),
 ]
-"""Semi-supervised strategies."""
+"""Training strategies."""
 
 
 TORCHVISION = {
@@ -94,33 +98,38 @@ DATASETS = [
     Component(
         "digits",
         "ganzoo_zoo.datasets.digits:digits",
-        "1,797 handwritten digits, 8×8 grey, in the package",
+        "1,797 handwritten digits, 8×8 grey, included in the package",
         "Alpaydin and Kaynak 1998, UCI, doi:10.24432/C50P49",
-        "CC BY 4.0; see ATTRIBUTION beside the file",
+        "CC BY 4.0; see ATTRIBUTION.md in the folder of the file",
     ),
     *(
         Component(
             name,
             "ganzoo_zoo.datasets.torchvision:named",
-            f"torchvision's {cls}, downloaded when first used",
+            f"torchvision's {cls}, downloaded on first use",
             defaults={"name": cls},
             tags=("download",),
         )
         for name, cls in TORCHVISION.items()
     ),
 ]
-"""Data sets by name."""
+"""Named data sets."""
 
 
 LARGER_BATCHES = (
-    "the authors' generator sees batches twice as large; published scores are of raw weights, ours of averaged ones"
+    "the authors' generator uses batches twice as large; published scores are of raw weights, ours of averaged ones"
 )
 
 PRESETS = [
     Component(
         "default",
         "ganzoo_zoo.presets.digits:DEFAULT",
-        "what `ganzoo train` does: digits from 100 labels, minutes on a laptop",
+        "starting point of every run: DCGAN with its own defaults, K+1",
+    ),
+    Component(
+        "digits",
+        "ganzoo_zoo.presets.digits:DIGITS",
+        "preset of `ganzoo train` without arguments: digits with 100 labels, minutes on a laptop",
     ),
     Component(
         "improved-gan-mnist",
@@ -128,21 +137,19 @@ PRESETS = [
         "K+1 and feature matching alone, 100 labels; the paper has 0.93 ± 0.065 % test error; "
         "here 0.95 ± 0.05 % (3 runs)",
         "Salimans et al. 2016, arXiv:1606.03498, table 1",
-        "the authors' settings, but for the last layer, whose outputs begin ten times smaller, as in their "
-        "code for CIFAR-10",
+        "the authors' settings, except that initial outputs of the last layer are ten times smaller, as in their code "
+        "for CIFAR-10",
     ),
     Component(
         "best-mnist-100",
         "ganzoo_zoo.presets.semi_supervised:BEST_MNIST_100",
-        "K+1 and FixMatch of a fully connected network, which teaches a convolutional student; 100 labels; "
-        "here 0.66 ± 0.04 % (5 runs)",
+        "fully connected teacher with K+1 and FixMatch, convolutional student; 100 labels; here 0.66 ± 0.04 % (5 runs)",
         "after Sohn et al. 2020, arXiv:2001.07685, and Xie et al. 2020, arXiv:1911.04252",
     ),
     Component(
         "best-mnist-20",
         "ganzoo_zoo.presets.semi_supervised:BEST_MNIST_20",
-        "best-mnist-100 with two labels a digit, where all digits are guessed equally often; "
-        "here 0.78 ± 0.18 % (4 runs)",
+        "best-mnist-100 with two labels per digit and distribution alignment; here 0.78 ± 0.18 % (4 runs)",
         "after Sohn et al. 2020, arXiv:2001.07685, and Berthelot et al. 2020, arXiv:1911.09785",
     ),
     Component(
@@ -172,14 +179,14 @@ PRESETS = [
     Component(
         "pseudolabel-mnist",
         "ganzoo_zoo.presets.semi_supervised:PSEUDOLABEL_MNIST",
-        "pseudo-labels of one hidden layer, 100 labels, no GAN; the paper has 16.15 % test error; here not yet run",
+        "pseudo-labels, one hidden layer, 100 labels, no GAN; the paper has 16.15 % test error; here not yet run",
         "Lee 2013, ICML workshop",
-        "noise and weight norm where the paper has dropout; Adam where it has momentum",
+        "noise and weight norm instead of the paper's dropout; Adam instead of its momentum",
     ),
     Component(
         "fixmatch-mnist",
         "ganzoo_zoo.presets.semi_supervised:FIXMATCH_MNIST",
-        "FixMatch of a small CNN-13, 100 labels, no GAN; no published number; here not yet run",
+        "FixMatch with a small CNN-13, 100 labels, no GAN; no published number; here not yet run",
         "Sohn et al. 2020, arXiv:2001.07685",
     ),
     Component(
@@ -207,7 +214,15 @@ PRESETS = [
         "ganzoo_zoo.presets.gans:BIGGAN_CIFAR10",
         "small BigGAN, all labels; the paper has FID 14.73",
         "Brock et al. 2019, arXiv:1809.11096, appendix",
-        "rates, batch and length as in StudioGAN, which reproduced it; the paper gives none for CIFAR-10",
+        "rates, batch size and length of StudioGAN, which reproduced the score; the paper gives none for CIFAR-10",
+    ),
+    Component(
+        "progan-cifar10",
+        "ganzoo_zoo.presets.gans:PROGAN_CIFAR10",
+        "progressive growing, unconditional; the paper has Inception score 8.80; here not yet run",
+        "Karras et al. 2018, arXiv:1710.10196, table 3",
+        "widths, lengths and group as in the authors' configuration; their penalty pulls the norm of the gradient to "
+        "750, here to 1; they also keep outputs near 0, blend real images in a fade-in and restart Adam at each stage",
     ),
     Component(
         "stylegan2-ada-cifar10",
@@ -218,8 +233,8 @@ PRESETS = [
     Component(
         "sngan-mnist",
         "ganzoo_zoo.presets.gans:SNGAN_MNIST",
-        "a narrow SNGAN of digits, minutes on two cores",
+        "narrow SNGAN for MNIST, minutes on two cores",
         "Miyato et al. 2018, arXiv:1802.05957",
     ),
 ]
-"""Recipes."""
+"""Presets."""

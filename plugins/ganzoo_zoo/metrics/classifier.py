@@ -1,4 +1,4 @@
-"""Metrics of the classifier that a semi-supervised model is."""
+"""Metrics that involve a classifier: accuracy, calibration and classification accuracy score."""
 
 from __future__ import annotations
 
@@ -8,52 +8,60 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ganzoo.data.prepare import Images, InMemory
+from ganzoo.base.pictures import from_uint8
+from ganzoo.data.prepare import InMemory
 from ganzoo.errors import BadData, Incompatible
 from ganzoo.metrics import Evidence
-from ganzoo.metrics.evidence import BATCH, chosen, uint8
-from ganzoo.pictures import from_uint8
-from ganzoo_zoo.extractors.classifier import trained
+from ganzoo.metrics.evidence import BATCH, choose_indices, read_batches
+from ganzoo_zoo.extractors.classifier import TrainingSet, train_classifier
 
 
 @dataclass
 class Accuracy:
-    """Held-out images that are classified rightly, by class too, and how well probabilities are calibrated.
+    """Accuracy and calibration of the classifier on held-out images, and the recall of each class.
 
-    calibration_error: the mean difference between confidence and accuracy in bins of confidence, weighted by their
-    images (Guo et al. 2017, arXiv:1706.04599, eq. 3). recall/CLASS: images of a class that are found.
+    `calibration_error` is the expected calibration error: the mean difference between confidence and accuracy over bins
+    of confidence, weighted by their number of images (Guo et al. 2017, arXiv:1706.04599, eq. 3). `recall/CLASS` is the
+    fraction of a class's images that are classified correctly.
 
     Args:
-        bins: of confidence.
+        bins: Number of bins of confidence.
     """
 
     bins: int = 15
     smaller_is_better: ClassVar[bool] = False
 
     def __call__(self, evidence: Evidence) -> dict[str, float]:
-        """Return `accuracy`, `calibration_error`, and the recall of each class. All held-out images count."""
+        """Return `accuracy`, `calibration_error` and `recall/CLASS`, each in [0, 1], over all held-out images.
+
+        Args:
+            evidence: Model and data set.
+        """
         known = evidence.held_out()
         places = torch.split(known, BATCH)
-        said = torch.cat([evidence.gan.classify(images) for images in uint8(evidence.data.test, places)])
+        probabilities = torch.cat(
+            [evidence.gan.classify(images) for images in read_batches(evidence.data.test, places)]
+        )
         truth = evidence.data.test_labels[known]
-        matrix = confusion(said.argmax(1), truth, evidence.data.shape.classes)
+        matrix = confusion(probabilities.argmax(1), truth, evidence.data.shape.classes)
         recall = matrix.diagonal() / matrix.sum(1).clamp_min(1)
         return {
-            "accuracy": float((said.argmax(1) == truth).float().mean()),
-            "calibration_error": calibration_error(said, truth, self.bins),
+            "accuracy": float((probabilities.argmax(1) == truth).float().mean()),
+            "calibration_error": calibration_error(probabilities, truth, self.bins),
             **{f"recall/{name}": float(r) for name, r in zip(evidence.data.class_names, recall, strict=True)},
         }
 
 
 @dataclass
 class ClassificationAccuracyScore:
-    """The held-out accuracy of a classifier that was trained on generated images alone, each of the class that it was
-    made for; beside it, that of the same classifier trained on as many real ones. Ravuri and Vinyals 2019,
-    arXiv:1905.10887, §3.
+    """Classification accuracy score (CAS). Ravuri and Vinyals 2019, arXiv:1905.10887, §3.
+
+    The accuracy, on held-out images, of a classifier trained on generated images only, labelled with the class that
+    each was generated for. For comparison, the same classifier is trained on as many labelled real images.
 
     Args:
-        steps: of Adam, on batches of 128.
-        lr: learning rate at the start.
+        steps: Steps of Adam, on batches of 128 images.
+        lr: Initial learning rate.
     """
 
     steps: int = 300
@@ -61,50 +69,74 @@ class ClassificationAccuracyScore:
     smaller_is_better: ClassVar[bool] = False
 
     def __call__(self, evidence: Evidence) -> dict[str, float]:
-        """Return `cas` and `cas_real`."""
+        """Return `cas` and, if there are labelled training images, `cas_real`, each in [0, 1].
+
+        Args:
+            evidence: Model and data set.
+
+        Raises:
+            Incompatible: The generator is not class-conditional.
+            BadData: There are fewer generated images than classes, or no held-out images.
+        """
         data, device = evidence.data, evidence.gan.device
         if not evidence.conditional:
-            raise Incompatible(
-                "a classifier can learn from generated images of known class alone: --set gen.conditional=true"
-            )
+            raise Incompatible("it needs a class-conditional generator; train with --set gen.conditional=true")
         known, labels = evidence.held_out(), evidence.classes
         if labels is None or evidence.number < data.shape.classes:
             raise BadData(
-                f"{evidence.number} generated images are fewer than one of each of {data.shape.classes} classes"
+                f"{evidence.number} generated images are fewer than one for each of {data.shape.classes} classes"
             )
         numbers = torch.arange(evidence.number)
-        made = InMemory(torch.cat([*evidence.generated(torch.split(numbers, BATCH))]))
-        some = chosen(len(data.labelled), evidence.number, evidence.seed)
-        learnt: dict[str, tuple[Images, Tensor, Tensor]] = {"cas": (made, numbers, labels)}
+        fake = InMemory(torch.cat([*evidence.generated(torch.split(numbers, BATCH))]))
+        some = choose_indices(len(data.labelled), evidence.number, evidence.seed)
+        sets = {"cas": TrainingSet(fake, numbers, labels, data.shape)}
         if len(some):
             evidence.used["train"] = len(some)
-            learnt["cas_real"] = (data.train, data.labelled[some], data.labels[some])
+            sets["cas_real"] = TrainingSet(data.train, data.labelled[some], data.labels[some], data.shape)
         return {
-            name: self.accuracy(trained(*images, data.shape, self.steps, self.lr, device), evidence, known)
-            for name, images in learnt.items()
+            name: self.accuracy(train_classifier(labelled, self.steps, self.lr, device), evidence, known)
+            for name, labelled in sets.items()
         }
 
     @staticmethod
     @torch.no_grad()
     def accuracy(network: Any, evidence: Evidence, known: Tensor) -> float:
-        """Return the held-out accuracy of a network."""
+        """Return the accuracy of a network on held-out images.
+
+        Args:
+            network: See `build_network`.
+            evidence: Model and data set.
+            known: Indices `[N]` of the held-out images.
+        """
         network.eval()
-        images = uint8(evidence.data.test, torch.split(known, BATCH))
-        said = torch.cat(
+        images = read_batches(evidence.data.test, torch.split(known, BATCH))
+        predicted = torch.cat(
             [network["head"](network["body"](from_uint8(x.to(evidence.gan.device)))).argmax(1) for x in images]
         )
-        return float((said.cpu() == evidence.data.test_labels[known]).float().mean())
+        return float((predicted.cpu() == evidence.data.test_labels[known]).float().mean())
 
 
-def confusion(said: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """Return how many images of each class (rows) were said to be of each (columns), `[K, K]`."""
-    return torch.bincount(truth * classes + said, minlength=classes**2).reshape(classes, classes)
+def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
+    """Return the confusion matrix `[K, K]`: numbers of images by true class (rows) and predicted class (columns).
+
+    Args:
+        predicted: Predicted classes `[N]`.
+        truth: True classes `[N]`.
+        classes: Number of classes K.
+    """
+    return torch.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def calibration_error(probabilities: Tensor, truth: Tensor, bins: int) -> float:
-    """Return the expected calibration error in [0, 1] of probabilities `[N, K]`."""
-    confidence, said = probabilities.double().max(1)
-    right = (said == truth).double()
-    place = (confidence * bins).long().clamp_max(bins - 1)
-    gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, place, right - confidence)
+    """Return the expected calibration error, in [0, 1].
+
+    Args:
+        probabilities: Class probabilities `[N, K]`.
+        truth: True classes `[N]`.
+        bins: Number of bins of confidence.
+    """
+    confidence, predicted = probabilities.double().max(1)
+    correct = (predicted == truth).double()
+    index = (confidence * bins).long().clamp_max(bins - 1)
+    gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, index, correct - confidence)
     return float(gap.abs().sum() / len(truth))

@@ -1,1 +1,1 @@
-"""Penalties of the discriminator."""
+"""Penalties and regularisers."""

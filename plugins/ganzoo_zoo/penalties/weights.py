@@ -1,4 +1,4 @@
-"""Terms and limits of the weights themselves."""
+"""Regularisers and constraints of the weights."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ganzoo.step import Step
+from ganzoo.strategy.step import Step
 
 
 @dataclass
 class Clip:
-    """Every weight of the discriminator stays in [-c, c]. Arjovsky et al. 2017, algorithm 1.
+    """Weight clipping of the discriminator to [-c, c]. Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1.
 
     Args:
-        limit: c.
+        limit: Limit c.
     """
 
     limit: float = 0.01
@@ -26,25 +26,25 @@ class Clip:
     per_sample: ClassVar[bool] = False
 
     def __call__(self, s: Step) -> None:
-        """Add no term."""
+        """Return None: there is no term."""
 
     @torch.no_grad()
     def after(self, networks: Sequence[nn.Module]) -> None:
-        """Clip the weights that have just moved."""
+        """Clamp the weights of the networks that have just been updated."""
         for weight in (p for network in networks for p in network.parameters()):
             weight.clamp_(-self.limit, self.limit)
 
 
 @dataclass
 class HistoricalAverage:
-    """weight · ‖θ - θ̄‖², θ̄ the average of a player's past weights. Salimans et al. 2016, arXiv:1606.03498, §3.3.
+    """Historical averaging: weight · ‖θ - θ̄‖². Salimans et al. 2016, arXiv:1606.03498, §3.3.
 
-    θ̄ is the average that the run keeps anyway, so how far it reaches back is said by `ema`; the paper's reaches back to
-    the beginning, and weighs all steps alike.
+    θ̄ is the exponential moving average of the weights that the run keeps anyway, so its length is set by `ema`. The
+    paper's average weighs all past steps equally.
 
     Args:
-        weight: of the squared distance, summed over all weights.
-        player: whose weights.
+        weight: Weight of the squared distance, summed over all parameters.
+        player: Name of the player whose parameters are averaged.
     """
 
     weight: float = 1e-3
@@ -53,10 +53,10 @@ class HistoricalAverage:
     per_sample: ClassVar[bool] = False
 
     def __call__(self, s: Step) -> Tensor:
-        """Return the squared distance of the moving networks from their averages."""
+        """Return the weighted squared distance of the networks being updated from their averages."""
         pairs = [
             (p - past.detach()).square().sum()
-            for name in s.moving
+            for name in s.updating
             for p, past in zip(s.networks[name].parameters(), s.averaged[name].parameters(), strict=True)
             if p.requires_grad
         ]
@@ -65,14 +65,14 @@ class HistoricalAverage:
 
 @dataclass
 class Orthogonal:
-    """weight · Σ ‖WᵀW ∘ (1 - I)‖² over a player's matrices. Brock et al. 2019 (BigGAN), arXiv:1809.11096, eq. 3.
+    """Orthogonal regularisation: weight · Σ ‖WᵀW ∘ (1 - I)‖². Brock et al. 2019 (BigGAN), arXiv:1809.11096, eq. 3.
 
-    Filters, the rows of a matrix, are asked to be at right angles, whatever their lengths.
+    Penalises the inner products of different filters (rows of a matrix), but not their norms.
 
     Args:
-        weight: β; 1e-4 in the paper.
-        player: whose matrices.
-        every: steps between two such terms; each is then so many times as strong.
+        weight: Weight β; 1e-4 in the paper.
+        player: Name of the player whose matrices are regularised.
+        every: Steps between two evaluations; the value is then multiplied by that number.
     """
 
     weight: float = 1e-4
@@ -81,24 +81,24 @@ class Orthogonal:
     per_sample: ClassVar[bool] = False
 
     def __call__(self, s: Step) -> Tensor:
-        """Return the term for the networks that move."""
+        """Return the penalty for the networks being updated."""
         with torch.autocast(s.device.type, enabled=False):
-            return self.weight * torch.stack([oblique(w) for w in matrices(s)]).sum()
+            return self.weight * torch.stack([orthogonality_loss(w) for w in filter_matrices(s)]).sum()
 
 
-def matrices(s: Step) -> Iterator[Tensor]:
-    """Yield every weight of the moving networks that is a matrix or a convolution's kernel, its rows the filters."""
-    for name in s.moving:
+def filter_matrices(s: Step) -> Iterator[Tensor]:
+    """Yield the matrices and convolution kernels of the networks being updated, with filters as rows."""
+    for name in s.updating:
         modules = [*s.networks[name].modules()]
-        turned = {id(p) for m in modules if isinstance(m, nn.ConvTranspose2d) for p in m.parameters()}
+        transposed = {id(p) for m in modules if isinstance(m, nn.ConvTranspose2d) for p in m.parameters()}
         for p in s.networks[name].parameters():
             if p.requires_grad and p.ndim > 1:
-                filters = (p.transpose(0, 1) if id(p) in turned else p).flatten(1)
-                if filters.shape[1] > 1:  # the lengths that weight norm learns have no angle
+                filters = (p.transpose(0, 1) if id(p) in transposed else p).flatten(1)
+                if filters.shape[1] > 1:  # not the scales of weight norm
                     yield filters
 
 
-def oblique(w: Tensor) -> Tensor:
+def orthogonality_loss(w: Tensor) -> Tensor:
     """Return Σ_{i≠j} ⟨wᵢ, wⱼ⟩² of the rows of a matrix."""
     products = w @ w.T
     return products.square().sum() - products.diagonal().square().sum()

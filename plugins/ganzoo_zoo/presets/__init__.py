@@ -1,1 +1,1 @@
-"""Recipes as data."""
+"""Presets: recipes as data."""

@@ -1,4 +1,4 @@
-"""Published recipes of unconditional and class-conditional GANs, as data."""
+"""Published recipes of unconditional and class-conditional GANs."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ DCGAN_64: dict[str, Any] = {
     "ssl": {"name": "none"},
     "data": {"source": "digits", "size": 64},
     "steps": 100_000,
-    "batch": 128,
+    "batch_size": 128,
     "optimizer": {"lr": 2e-4, "beta1": 0.5},
 }
 
@@ -23,16 +23,16 @@ SNGAN_CIFAR10: dict[str, Any] = {
     "ssl": {"name": "none"},
     "data": CIFAR10,
     "steps": 100_000,
-    "batch": 64,
+    "batch_size": 64,
     "optimizer": ADAM,
-    "players": {"discriminator": {"moves": 5}},
+    "players": {"discriminator": {"updates_per_step": 5}},
 }
 
 WGAN_GP_CIFAR10: dict[str, Any] = SNGAN_CIFAR10 | {
     "generator": {"name": "sngan", "width": 128},
     "discriminator": {"name": "sngan", "norm": "none", "pool": "mean"},
     "loss": {"name": "wasserstein"},
-    "penalties": {"gradient_penalty": {"weight": 10.0}},
+    "penalties": {"gradient-penalty": {"weight": 10.0}},
 }
 
 BIGGAN_CIFAR10: dict[str, Any] = {
@@ -42,10 +42,24 @@ BIGGAN_CIFAR10: dict[str, Any] = {
     "ssl": {"name": "projection"},
     "data": CIFAR10 | {"labels": "all", "flip": True},
     "steps": 100_000,
-    "batch": 64,
+    "batch_size": 64,
     "optimizer": {"lr": 2e-4, "beta1": 0.5},
-    "players": {"discriminator": {"moves": 5}},
-    "ema": 0.9999,  # corrected for its start, so that it need not wait for the first thousand steps
+    "players": {"discriminator": {"updates_per_step": 5}},
+    "ema": 0.9999,  # with bias correction, so there is no need to start it after the first thousand steps
+}
+
+# Fades are over after 2.4 of 20 million images: three stages, each 400,000 images at one size, then as many faded in.
+PROGAN_CIFAR10: dict[str, Any] = {
+    "generator": {"name": "progan", "width": 128, "z_dim": 128, "base": 8192, "grow": 0.12},
+    "discriminator": {"name": "progan", "width": 128, "base": 8192, "grow": 0.12, "group": 16},
+    "loss": {"name": "wasserstein"},
+    "ssl": {"name": "none"},
+    "penalties": {"gradient-penalty": {"weight": 10.0}},
+    "data": CIFAR10,
+    "steps": 1_250_000,
+    "batch_size": 16,
+    "optimizer": {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8},
+    "ema": 0.999,
 }
 
 STYLEGAN2_ADA_CIFAR10: dict[str, Any] = {
@@ -53,15 +67,17 @@ STYLEGAN2_ADA_CIFAR10: dict[str, Any] = {
     "discriminator": {"name": "stylegan2", "architecture": "orig", "group": 32},
     "loss": {"name": "nonsaturating"},
     "ssl": {"name": "none"},
-    # The authors' lazy R1 is an optimizer step of its own, so they lower rate and betas; here it is part of the step.
+    # The authors take lazy R1 in separate optimizer steps and lower rate and betas; here it is part of the step.
     "penalties": {"r1": {"gamma": 0.01, "every": 16}},
     "augment": {"name": "ada"},
     "data": CIFAR10,
     "steps": 1_562_500,  # 100 million images
-    "batch": 64,
+    "batch_size": 64,
     "optimizer": {"lr": 2.5e-3, "beta1": 0.0, "beta2": 0.99},
-    "players": {"generator": {"lr": 2e-3, "beta2": 0.99**0.8}},  # as the authors', lowered although no penalty is on
-    "ema": 0.5 ** (64 / 500_000),  # half of it from the last 500,000 images
+    "players": {
+        "generator": {"lr": 2e-3, "beta2": 0.99**0.8}
+    },  # lowered as in the authors' code, although path length regularisation is off
+    "ema": 0.5 ** (64 / 500_000),  # a half-life of 500,000 images
 }
 
 SNGAN_MNIST: dict[str, Any] = SNGAN_CIFAR10 | {

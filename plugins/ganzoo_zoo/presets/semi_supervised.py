@@ -1,4 +1,4 @@
-"""Published semi-supervised recipes, and some of our own, as data. A paper's epochs are steps at its batch size."""
+"""Semi-supervised recipes, published and our own. Epochs of the papers are converted to steps of their batch size."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ IMPROVED_GAN_MNIST: dict[str, Any] = {
     "ssl": {"name": "kplus1", "adversarial_weight": 0.0},
     "data": MNIST,
     "steps": 180_000,  # 300 epochs
-    "batch": 100,
-    # The authors' Adam has its epsilon of 1e-8 inside the root.
+    "batch_size": 100,
+    # The authors' Adam has an epsilon of 1e-8 inside the square root.
     "optimizer": {"lr": 3e-3, "beta1": 0.5, "eps": 1e-4},
     "ema": 0.9999,
 }
@@ -25,8 +25,8 @@ IMPROVED_GAN_CIFAR10: dict[str, Any] = {
     "ssl": {"name": "kplus1", "adversarial_weight": 0.0, "distance": "l1"},
     "data": CIFAR10,
     "steps": 600_000,  # 1200 epochs, the rate falling over the last 400
-    "batch": 100,
-    "optimizer": {"lr": 3e-4, "beta1": 0.5, "eps": 1e-4, "schedule": "linear", "hold": 2 / 3},
+    "batch_size": 100,
+    "optimizer": {"lr": 3e-4, "beta1": 0.5, "eps": 1e-4, "schedule": "linear", "decay_start": 2 / 3},
     "ema": 0.9999,
 }
 
@@ -39,8 +39,8 @@ PSEUDOLABEL_MNIST: dict[str, Any] = {
     "ssl": {"name": "pseudolabel", "gan": False, "start": 0.1, "end": 0.6},
     "data": MNIST,
     "steps": 50_000,
-    "batch": 256,
-    "labelled_batch": 32,
+    "batch_size": 256,
+    "labelled_batch_size": 32,
     "optimizer": {"lr": 1e-3, "beta1": 0.5, "eps": 1e-4, "schedule": "linear"},
 }
 
@@ -49,8 +49,8 @@ FIXMATCH_MNIST: dict[str, Any] = {
     "ssl": {"name": "fixmatch", "gan": False},
     "data": MNIST | {"shift": 2, "strength": 0.5},
     "steps": 10_000,
-    "batch": 448,
-    "labelled_batch": 64,
+    "batch_size": 448,
+    "labelled_batch_size": 64,
     "optimizer": {"lr": 1e-3, "beta1": 0.9, "weight_decay": 5e-4, "schedule": "cosine"},
     "ema": 0.999,
 }
@@ -65,10 +65,10 @@ BEST_MNIST_100: dict[str, Any] = IMPROVED_GAN_MNIST | {
     },
     "data": MNIST | {"strength": 0.5, "zoom": 0.2, "elastic": 0.06},
     "steps": 20_000,
-    # A teacher's rate falls to 0 where its student starts; the student's stays for a fifth of its own time.
-    "optimizer": IMPROVED_GAN_MNIST["optimizer"] | {"schedule": "linear", "hold": 0.2, "until": 0.4},
+    # The teacher's rate decays to 0 until the student starts; the student's decays after a fifth of its own steps.
+    "optimizer": IMPROVED_GAN_MNIST["optimizer"] | {"schedule": "linear", "decay_start": 0.2, "decay_end": 0.4},
     "players": {
-        "student": {"lr": 2e-3, "beta1": 0.9, "eps": 1e-8, "weight_decay": 5e-4, "hold": 0.52, "until": 1.0},
+        "student": {"lr": 2e-3, "beta1": 0.9, "eps": 1e-8, "weight_decay": 5e-4, "decay_start": 0.52, "decay_end": 1.0},
     },
     "ema": 0.999,
 }
@@ -80,11 +80,11 @@ BEST_MNIST_20: dict[str, Any] = BEST_MNIST_100 | {
 
 FAST_MNIST_100: dict[str, Any] = BEST_MNIST_100 | {"steps": 10_000}
 
-# The same pair for photographs, which may be mirrored; a third of its teacher's paper's steps.
+# The same pair for photographs, which may be mirrored, with a third of the steps of the teacher's paper.
 BEST_CIFAR10_4000: dict[str, Any] = IMPROVED_GAN_CIFAR10 | {
     "ssl": BEST_MNIST_100["ssl"] | {"options": {"adversarial_weight": 0.0, "distance": "l1"}, "width": 128},
     "data": CIFAR10 | {"flip": True, "shift": 4, "strength": 0.5},
     "steps": 200_000,
-    "optimizer": IMPROVED_GAN_CIFAR10["optimizer"] | {"hold": 0.2, "until": 0.4},
+    "optimizer": IMPROVED_GAN_CIFAR10["optimizer"] | {"decay_start": 0.2, "decay_end": 0.4},
     "players": BEST_MNIST_100["players"],
 }

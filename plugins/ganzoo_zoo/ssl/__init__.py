@@ -1,1 +1,1 @@
-"""Semi-supervised strategies."""
+"""Training strategies: semi-supervised, class-conditional and supervised."""

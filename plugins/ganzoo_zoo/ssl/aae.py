@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganzoo.contracts import Generator, Networks, Player, Terms
-from ganzoo.step import latent
-from ganzoo.strategy import Kit, SemiSupervised, Step
+from ganzoo.strategy.base import NetworkBuilder, SemiSupervised
+from ganzoo.strategy.networks import Generator, Networks, draw_latents
+from ganzoo.strategy.players import Player, Terms
+from ganzoo.strategy.step import Step
 from ganzoo_zoo.ssl.coders import Encoder
 
 PRIORS = ("class_discriminator", "style_discriminator")
 
 
 class Codes(NamedTuple):
-    """What an encoder says of images: class logits `[B, K]` and style z `[B, z_dim]`."""
+    """The output of the encoder.
+
+    Attributes:
+        logits: Class logits `[B, K]`.
+        z: Styles `[B, z_dim]`.
+    """
 
     logits: Tensor
     z: Tensor
 
     @classmethod
-    def of(cls, code: Tensor, classes: int) -> Codes:
-        """Divide a code `[B, K + z_dim]`."""
+    def split(cls, code: Tensor, classes: int) -> Codes:
+        """Split codes `[B, K + z_dim]` into class logits and styles.
+
+        Args:
+            code: Codes `[B, K + z_dim]`.
+            classes: Number of classes K.
+        """
         return cls(code[:, :classes], code[:, classes:])
 
 
 class CodeDiscriminator(nn.Module):
-    """Codes to a realness logit: two hidden layers, as in the paper's appendix."""
+    """Discriminator of codes: two hidden layers, as in the paper's appendix.
+
+    Args:
+        inputs: Length N of the codes.
+        hidden: Units of each hidden layer.
+    """
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -39,41 +55,42 @@ class CodeDiscriminator(nn.Module):
         )
 
     def forward(self, code: Tensor) -> Tensor:
-        """Map codes `[B, N]` to logits `[B]`, fp32."""
+        """Map codes `[B, N]` to adversarial logits `[B]`, fp32."""
         return cast(Tensor, self.layers(code)).float().squeeze(1)
 
 
 @dataclass
 class AdversarialAutoencoder(SemiSupervised):
-    """An autoencoder whose code is a class and a style, each held to a prior by a discriminator of its own (§5).
+    """Adversarial autoencoder (AAE) whose code consists of a class and a style, each matched to a prior (§5).
 
-    Players, as the paper's phases: `autoencoder` (encoder and generator make the reconstruction small), `discriminator`
-    (tells codes from the priors: Cat(K) and the generator's latent distribution), `encoder` (fools both, and classifies
-    the labelled images). The encoder is the configured discriminator's trunk, the decoder the configured generator,
-    which has to be class-conditional. Without the GAN the encoder is trained on the labelled images alone.
+    The players are the paper's phases. `autoencoder` updates encoder and generator to minimise the reconstruction
+    error. `discriminator` distinguishes codes from the priors: Cat(K), and the generator's latent distribution.
+    `encoder` learns to fool both code discriminators and to classify the labelled images. The encoder uses the trunk of
+    the configured discriminator. The decoder is the configured generator, which has to be class-conditional. Without
+    the GAN, the encoder is trained on the labelled images only.
 
     Args:
-        hidden: units of each hidden layer of the two code discriminators.
-        label_weight: weight of the labelled images' cross-entropy.
-        adversarial_weight: weight of fooling the two code discriminators.
+        hidden: Units of each hidden layer of the two code discriminators.
+        label_weight: Weight of the labelled images' cross-entropy.
+        adversarial_weight: Weight of the encoder's adversarial terms.
     """
 
     hidden: int = 1000
     label_weight: float = 1.0
     adversarial_weight: float = 1.0
 
-    needs_conditional: ClassVar[bool] = True
+    needs_conditional = True
 
-    def networks(self, kit: Kit) -> dict[str, nn.Module]:
+    def networks(self, builder: NetworkBuilder) -> dict[str, nn.Module]:
         """Return encoder, generator and the two code discriminators."""
-        classes = kit.shape.classes
+        classes = builder.shape.classes
         if not self.gan:
-            return {"encoder": Encoder(kit.trunk(), classes)}
-        generator = kit.generator()
+            return {"encoder": Encoder(builder.trunk(), classes)}
+        generator = builder.generator()
         z_dim = cast(Generator, generator).z_dim
         return {
             "generator": generator,
-            "encoder": Encoder(kit.trunk(), classes + z_dim),
+            "encoder": Encoder(builder.trunk(), classes + z_dim),
             "class_discriminator": CodeDiscriminator(classes, self.hidden),
             "style_discriminator": CodeDiscriminator(z_dim, self.hidden),
         }
@@ -87,12 +104,12 @@ class AdversarialAutoencoder(SemiSupervised):
         return [autoencoder, Player("discriminator", PRIORS, self.discriminator), encoder]
 
     def autoencoder(self, s: Step) -> Terms:
-        """Return the reconstruction of unlabelled images."""
+        """Return the reconstruction error of unlabelled images."""
         x = s.images("real")
         return {"reconstruction": F.mse_loss(decode(s.networks, encode(s.networks, x, s.shape.classes)), x)}
 
     def discriminator(self, s: Step) -> Terms:
-        """Return the adversarial loss of the two priors (real) against the codes of unlabelled images (fake)."""
+        """Return the adversarial losses of the two priors (real) and the codes of unlabelled images (fake)."""
         with torch.no_grad():
             codes = encode(s.networks, s.images("real"), s.shape.classes)
         return {
@@ -101,7 +118,7 @@ class AdversarialAutoencoder(SemiSupervised):
         }
 
     def encoder(self, s: Step) -> Terms:
-        """Return the cross-entropy of the labelled images, and what it takes to fool the two discriminators."""
+        """Return the cross-entropy of the labelled images and the encoder's adversarial losses."""
         label = F.cross_entropy(encode(s.networks, s.images("labelled"), s.shape.classes).logits, s.batch.labels)
         terms = {"label": self.label_weight * label}
         if not self.gan:
@@ -122,24 +139,30 @@ class AdversarialAutoencoder(SemiSupervised):
         return code.shape[1] - (cast(Generator, networks["generator"]).z_dim if self.gan else 0)
 
     def reconstruct(self, networks: Networks, x: Tensor) -> Tensor | None:
-        """Return the image decoded from class probabilities and style."""
+        """Return the images decoded from class probabilities and style, or None without the GAN."""
         if not self.gan:
             return None
         code = cast(Tensor, networks["encoder"](x))
-        return decode(networks, Codes.of(code, self._classes(networks, code)))
+        return decode(networks, Codes.split(code, self._classes(networks, code)))
 
 
 def prior(s: Step, n: int) -> tuple[Tensor, Tensor]:
-    """Draw n codes of the priors: one-hot classes `[n, K]`, and the generator's latents `[n, z_dim]`."""
+    """Draw n codes from the priors: one-hot classes `[n, K]` and latents of the generator `[n, z_dim]`."""
     classes = torch.randint(s.shape.classes, (n,)).to(s.device)
-    return F.one_hot(classes, s.shape.classes).float(), latent(s.network("generator"), n).to(s.device)
+    return F.one_hot(classes, s.shape.classes).float(), draw_latents(s.network("generator"), n).to(s.device)
 
 
 def encode(networks: Networks, x: Tensor, classes: int) -> Codes:
-    """Return the codes of images."""
-    return Codes.of(networks["encoder"](x), classes)
+    """Return the codes of images.
+
+    Args:
+        networks: Networks by name.
+        x: Images `[B, C, H, W]`.
+        classes: Number of classes.
+    """
+    return Codes.split(networks["encoder"](x), classes)
 
 
 def decode(networks: Networks, codes: Codes) -> Tensor:
-    """Return the images of codes, fp32."""
+    """Return the images `[B, C, H, W]`, fp32, of codes."""
     return cast(Tensor, networks["generator"](codes.z, codes.logits.softmax(1))).float()

@@ -1,4 +1,4 @@
-"""Images to codes and back, made of the run's own architecture: any trunk encodes, any generator decodes."""
+"""Encoders and decoders made of the run's own trunk and generator architectures."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ganzoo.contracts import Generator
-from ganzoo.critic import last_layer
+from ganzoo.strategy.networks import Generator, last_layer
 
 
 class Encoder(nn.Module):
-    """A trunk with a last layer of its own: images → codes `[B, outputs]`, fp32."""
+    """A trunk with a last layer that maps its features to codes.
+
+    Args:
+        trunk: See `ganzoo.strategy.Trunk`.
+        outputs: Length of the codes.
+    """
 
     def __init__(self, trunk: nn.Module, outputs: int) -> None:
         super().__init__()
         self.trunk, self.code = trunk, last_layer(trunk, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[B, C, H, W]` in [-1, 1] to codes."""
+        """Map images `[B, C, H, W]` in [-1, 1] to codes `[B, outputs]`, fp32."""
         features = self.trunk(x)
         with torch.autocast(x.device.type, enabled=False):
             code: Tensor = self.code(features.float())
@@ -27,9 +31,13 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A linear layer to the length of a generator's latent, and that generator: features → images.
+    """A linear layer from features to the latent of a generator, followed by that generator.
 
-    A class-conditional generator is given the class probabilities.
+    A class-conditional generator also receives the class probabilities.
+
+    Args:
+        generator: See `ganzoo.strategy.Generator`.
+        num_features: Length F of the features.
     """
 
     def __init__(self, generator: nn.Module, num_features: int) -> None:
@@ -37,13 +45,21 @@ class Decoder(nn.Module):
         self.to_latent, self.generator = nn.Linear(num_features, cast(Generator, generator).z_dim), generator
 
     def forward(self, features: Tensor, logits: Tensor | None) -> Tensor:
-        """Map features `[B, F]` and class logits `[B, K]` to images in [-1, 1]."""
+        """Map features `[B, F]` and class logits `[B, K]`, or None, to images `[B, C, H, W]` in [-1, 1]."""
         x: Tensor = self.generator(self.to_latent(features), soft_classes(self.generator, logits))
         return x.float()
 
 
 def soft_classes(generator: nn.Module, logits: Tensor | None) -> Tensor | None:
-    """Return class probabilities `[B, K]` for a conditional generator, None for another; no gradient."""
+    """Return class probabilities for a generator, without gradient.
+
+    Args:
+        generator: See `ganzoo.strategy.Generator`.
+        logits: Class logits `[B, K]`, or None.
+
+    Returns:
+        `[B, K]`, or None if the generator is unconditional or there are no logits.
+    """
     if logits is None or not getattr(generator, "conditional", False):
         return None
     return logits.detach().softmax(1)

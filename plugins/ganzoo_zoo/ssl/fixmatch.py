@@ -1,15 +1,16 @@
-"""FixMatch: guess from a weakly changed image, learn on a strongly changed one. Sohn et al. 2020, arXiv:2001.07685."""
+"""FixMatch: pseudo-labels by weak augmentation, training by strong augmentation. Sohn et al. 2020, arXiv:2001.07685."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from ganzoo.contracts import DiscOutput, Terms
-from ganzoo.strategy import Step
+from ganzoo.strategy.networks import DiscOutput
+from ganzoo.strategy.players import Terms
+from ganzoo.strategy.step import Step
 from ganzoo_zoo.ssl.heads import logits_of
 from ganzoo_zoo.ssl.kplus1 import KPlusOne
 from ganzoo_zoo.ssl.pseudolabel import guess_loss
@@ -17,23 +18,24 @@ from ganzoo_zoo.ssl.pseudolabel import guess_loss
 
 @dataclass
 class FixMatch(KPlusOne):
-    """K+1, and FixMatch's term of the unlabelled images (eq. 4); the paper's own with gan=off.
+    """K+1 with FixMatch's term on unlabelled images (eq. 4); with gan=false it is FixMatch itself.
 
-    λ · mean 1(max q ≥ τ) CE(p(strong view), argmax q), where q = p(weak view) is taken as given. The weak view is what
-    `data.flip` and `data.shift` say; the strong one is `data.strength`. The paper has seven unlabelled images to a
-    labelled one: batch and labelled_batch.
+    λ · mean 1(max q ≥ τ) CE(p(strong view), argmax q), where q = p(weak view) is detached. `data.flip` and `data.shift`
+    define the weak view, `data.strength` the strong one. The paper uses seven unlabelled images per labelled one; see
+    `batch_size` and `labelled_batch_size`.
 
-    Wrong guesses that are sure make surer ones, until whole classes are taken for others. `align` is against that,
-    where classes are equally frequent: q is divided by its mean over the batch before it is a guess (distribution
-    alignment, Berthelot et al. 2020, arXiv:1911.09785, §3.1; the batch stands for its running mean).
+    Confident wrong pseudo-labels reinforce themselves, until whole classes are confused. If the classes are equally
+    frequent, `align` counteracts this: q is divided by its mean over the batch before it is used (distribution
+    alignment, Berthelot et al. 2020, arXiv:1911.09785, §3.1, with the batch in place of a running mean).
 
     Args:
-        weight: λ.
-        threshold: τ.
-        soft: learn the guess as probabilities, not as its likeliest class; with threshold=0 as UDA without sharpening
-            (Xie et al. 2020, arXiv:1904.12848, eq. 1).
-        align: guess all classes equally often.
-        teacher: let the averaged weights guess, without dropout or noise, instead of the network that learns.
+        weight: Weight λ.
+        threshold: Confidence threshold τ, in [0, 1].
+        soft: Use the probabilities as targets, not the most probable class. With threshold=0 this is UDA without
+            sharpening (Xie et al. 2020, arXiv:1904.12848, eq. 1).
+        align: Align the distribution of pseudo-labels with equally frequent classes.
+        teacher: Compute pseudo-labels by the averaged weights, without dropout or noise, instead of the network being
+            trained.
     """
 
     weight: float = 1.0
@@ -42,28 +44,34 @@ class FixMatch(KPlusOne):
     align: bool = False
     teacher: bool = False
 
-    views: ClassVar[tuple[str, ...]] = ("weak", "strong")
+    views = ("weak", "strong")
 
     def discriminator(self, s: Step) -> Terms:
         """Return K+1's terms and FixMatch's."""
         others = ("real", *self.fakes) if self.gan or not self.teacher else ()
-        strong, _, *rest = s.see("strong", "labelled", *others, given=() if self.gan else ("real",))
-        guesses = self.taught(s) if self.teacher else logits_of(rest[0])
-        guesses = aligned(guesses) if self.align else guesses
+        strong, _, *rest = s.discriminate("strong", "labelled", *others, detached=() if self.gan else ("real",))
+        guesses = self.teacher_logits(s) if self.teacher else logits_of(rest[0])
+        guesses = align_distribution(guesses) if self.align else guesses
         guess = guess_loss(logits_of(strong), guesses, self.threshold, self.soft)
         return {**super().discriminator(s), "guess": self.weight * guess}
 
     @torch.no_grad()
-    def taught(self, s: Step) -> Tensor:
-        """Return the averaged network's logits of the weak view."""
+    def teacher_logits(self, s: Step) -> Tensor:
+        """Return the averaged network's class logits of the weak view."""
         return logits_of(cast(DiscOutput, s.averaged["discriminator"](s.images("real"))))
 
 
-def aligned(guesses: Tensor) -> Tensor:
-    """Return log(q / mean q) of the probabilities q of guesses `[B, K]`: logits that favour classes seldom guessed.
+def align_distribution(logits: Tensor) -> Tensor:
+    """Divide class probabilities by their mean over the batch.
 
-    A class has at least a hundredth of its share in the mean: one image alone does not stand for it.
+    The mean of a class is at least a hundredth of its uniform share, so that a single image cannot dominate it.
+
+    Args:
+        logits: Class logits `[B, K]` of the probabilities q.
+
+    Returns:
+        log(q / mean q) `[B, K]`: logits that favour classes that are rarely predicted.
     """
-    log_q = guesses.float().log_softmax(1)
-    share = log_q.exp().mean(0).clamp_min(0.01 / log_q.shape[1])
-    return log_q - share.log()
+    log_q = logits.float().log_softmax(1)
+    mean = log_q.exp().mean(0).clamp_min(0.01 / log_q.shape[1])
+    return log_q - mean.log()

@@ -1,4 +1,4 @@
-"""Ends of discriminators and classifiers: what they say of features."""
+"""Heads of discriminators and classifiers, and losses of their class logits."""
 
 from __future__ import annotations
 
@@ -10,27 +10,36 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from ganzoo import ImageShape
-from ganzoo.contracts import DiscOutput, Trunk
-from ganzoo.critic import last_layer
 from ganzoo.errors import Incompatible
-from ganzoo.step import Step
+from ganzoo.strategy.networks import DiscOutput, Trunk, last_layer
+from ganzoo.strategy.step import Step
 
 
 class ClassHead(nn.Module):
-    """K class logits; realness is their log-sum-exp, which a K+1 discriminator trains and a classifier does not."""
+    """K class logits, whose log-sum-exp is the adversarial logit of a K+1 discriminator.
+
+    Args:
+        trunk: The trunk whose features the head is given.
+        shape: Shape of the images.
+    """
 
     def __init__(self, trunk: nn.Module, shape: ImageShape) -> None:
         super().__init__()
         self.classes = last_layer(trunk, shape.classes)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Map features `[B, F]` to (adv [B], class logits [B, K])."""
+        """Map features `[B, F]` to (adversarial logits `[B]`, class logits `[B, K]`)."""
         logits = self.classes(features)
         return logits.logsumexp(1), logits
 
 
 class Projection(nn.Module):
-    """Realness of an image *as one of a class*: ψ(f) + ⟨v_y, f⟩. Miyato and Koyama 2018, arXiv:1802.05637, eq. 3."""
+    """Base of heads with a class projection: ψ(f) + ⟨v_y, f⟩. Miyato and Koyama 2018, arXiv:1802.05637, eq. 3.
+
+    Args:
+        trunk: The trunk whose features the head is given.
+        shape: Shape of the images.
+    """
 
     conditional = True
 
@@ -39,11 +48,19 @@ class Projection(nn.Module):
         self.adv = last_layer(trunk, 1)
         self.embedding = nn.Embedding(shape.classes, cast(Trunk, trunk).num_features)
         nn.init.normal_(self.embedding.weight, 0.0, 0.02)
-        if is_parametrized(self.adv):  # it is spectrally normalised, and so is all that follows the features
+        if is_parametrized(self.adv):  # if the last layer is spectrally normalised, the embedding is too
             spectral_norm(self.embedding)
 
     def project(self, features: Tensor, y: Tensor | None) -> Tensor:
-        """Map features `[B, F]` and classes `[B]` to realness `[B]`: ψ(f) alone where a class is -1, or not told."""
+        """Compute the adversarial logits of images given their classes.
+
+        Args:
+            features: Features `[B, F]`.
+            y: Classes `[B]` int64, -1 where unknown, or None; without a class the logit is ψ(f) alone.
+
+        Returns:
+            Adversarial logits `[B]`.
+        """
         adv: Tensor = self.adv(features).squeeze(1)
         if y is None:
             return adv
@@ -52,12 +69,21 @@ class Projection(nn.Module):
 
 
 def logits_of(out: DiscOutput) -> Tensor:
-    """Return class logits `[B, K]`. Raises Incompatible when the discriminator has none."""
+    """Return the class logits `[B, K]` of an output.
+
+    Raises:
+        Incompatible: The discriminator has no class logits.
+    """
     if out.logits is None:
-        raise Incompatible("this is about classes, and the strategy's discriminator tells none apart: try --ssl kplus1")
+        raise Incompatible("it needs class logits, and the strategy's discriminator has none; try --ssl kplus1")
     return out.logits
 
 
-def label_loss(s: Step, by: str = "discriminator") -> Tensor:
-    """Return the cross-entropy of the labelled images."""
-    return F.cross_entropy(logits_of(s.see("labelled", by=by)[0]), s.batch.labels)
+def label_loss(s: Step, network: str = "discriminator") -> Tensor:
+    """Return the cross-entropy of the labelled images.
+
+    Args:
+        s: The step.
+        network: Name of the network that classifies them.
+    """
+    return F.cross_entropy(logits_of(s.discriminate("labelled", network=network)[0]), s.batch.labels)

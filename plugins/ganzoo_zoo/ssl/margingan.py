@@ -1,4 +1,4 @@
-"""MarginGAN: generated images near the boundary push it away. Dong and Lin 2019, NeurIPS, §3."""
+"""MarginGAN: generated images near the decision boundary push it away. Dong and Lin 2019, NeurIPS, §3."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganzoo.contracts import DiscOutput, Networks, Player, Terms
-from ganzoo.strategy import Kit, SemiSupervised, Step
+from ganzoo.strategy.base import NetworkBuilder, SemiSupervised
+from ganzoo.strategy.networks import DiscOutput, Networks
+from ganzoo.strategy.players import Player, Terms
+from ganzoo.strategy.step import Step
 from ganzoo_zoo.ssl.heads import ClassHead, label_loss, logits_of
 from ganzoo_zoo.ssl.pseudolabel import guess_loss
 
 
 @dataclass
 class MarginGAN(SemiSupervised):
-    """A GAN and a classifier: the classifier makes the margin of generated images small, the generator makes it large.
+    """A GAN and a classifier that decreases the margin of generated images, which the generator increases.
 
     L_C = CE(x, y) + CE(x_u, argmax) - log(1 - p_argmax(G(z))), L_G = L_adversarial + CE(C(G(z)), argmax); the
-    discriminator is an ordinary one (eqs. 5-8). The classifier is another trunk of the discriminator's architecture.
-    Without the GAN the classifier keeps its pseudo-labels.
+    discriminator's loss is that of an ordinary GAN (eqs. 5-8). The classifier is a second network with the
+    discriminator's trunk architecture. Without the GAN, the classifier is trained with pseudo-labels.
 
     Args:
-        unlabelled_weight: weight of the pseudo-labels' cross-entropy.
-        margin_weight: weight of the generated images' inverted cross-entropy in the classifier.
-        class_weight: weight of the generated images' cross-entropy in the generator.
+        unlabelled_weight: Weight of the pseudo-labels' cross-entropy.
+        margin_weight: Weight of the generated images' inverted cross-entropy in the classifier's loss.
+        class_weight: Weight of the generated images' cross-entropy in the generator's loss.
     """
 
     unlabelled_weight: float = 1.0
     margin_weight: float = 1.0
     class_weight: float = 1.0
 
-    def networks(self, kit: Kit) -> dict[str, nn.Module]:
+    def networks(self, builder: NetworkBuilder) -> dict[str, nn.Module]:
         """Return generator, discriminator and classifier."""
-        return {**(super().networks(kit) if self.gan else {}), "classifier": kit.critic(ClassHead)}
+        return {**(super().networks(builder) if self.gan else {}), "classifier": builder.with_head(ClassHead)}
 
     def players(self) -> list[Player]:
         """Return discriminator, classifier and generator."""
@@ -46,8 +48,8 @@ class MarginGAN(SemiSupervised):
 
     def classifier(self, s: Step) -> Terms:
         """Return the classifier's terms (eq. 7)."""
-        real, _, *fakes = s.see("real", "labelled", *self.fakes, by="classifier")
-        terms = {"label": label_loss(s, by="classifier")}
+        real, _, *fakes = s.discriminate("real", "labelled", *self.fakes, network="classifier")
+        terms = {"label": label_loss(s, network="classifier")}
         terms["guess"] = self.unlabelled_weight * guess_loss(logits_of(real), logits_of(real))
         if fakes:
             terms["margin"] = self.margin_weight * inverted_cross_entropy(logits_of(fakes[0]))
@@ -55,7 +57,7 @@ class MarginGAN(SemiSupervised):
 
     def generator(self, s: Step) -> Terms:
         """Return the generator's terms (eq. 8)."""
-        logits = logits_of(s.see("fake", by="classifier")[0])
+        logits = logits_of(s.discriminate("fake", network="classifier")[0])
         return {"adversarial": s.generator_loss(), "class": self.class_weight * guess_loss(logits, logits)}
 
     def classify(self, networks: Networks, x: Tensor) -> Tensor:
@@ -64,9 +66,10 @@ class MarginGAN(SemiSupervised):
 
 
 def inverted_cross_entropy(logits: Tensor) -> Tensor:
-    """Return -mean log(1 - p_ŷ) of logits `[B, K]`, ŷ their argmax: large where the guess is sure (eq. 6).
+    """Return -mean log(1 - p_ŷ) of logits `[B, K]`, where ŷ is their argmax (eq. 6).
 
-    1 - p_ŷ = Σ_{k≠ŷ} exp lₖ / Σₖ exp lₖ, so that its logarithm is a difference of two log-sum-exps.
+    It is large for confident predictions. 1 - p_ŷ = Σ_{k≠ŷ} exp lₖ / Σₖ exp lₖ, so its logarithm is a difference of two
+    log-sum-exps.
     """
     best = F.one_hot(logits.detach().argmax(1), logits.shape[1]).bool()
     return (logits.logsumexp(1) - logits.masked_fill(best, -float("inf")).logsumexp(1)).mean()

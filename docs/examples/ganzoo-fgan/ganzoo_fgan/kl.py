@@ -1,4 +1,4 @@
-from ganzoo.contracts import AdversarialLoss
+from ganzoo.strategy import AdversarialLoss
 
 
 def kl() -> AdversarialLoss:
