@@ -32,3 +32,8 @@ def forget_accelerator_state() -> None:
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def padding_of(convolution: nn.Conv2d) -> list[int]:
+    """Return the zeros that a convolution adds: left, right, top, bottom. Public: `padding`, unless it is "same"."""
+    return list(convolution._reversed_padding_repeated_twice)

@@ -102,6 +102,11 @@ class RowNorms(torch.autograd.Function):
         return rows * (grad / norms).unsqueeze(1)
 
 
+def keep_loaded(module: nn.Module, keys: object) -> None:
+    """Mark a layer whose weights were loaded as initialised, so that no batch sets them again."""
+    module.initialised = True  # type: ignore[assignment]
+
+
 class WeightNorm(nn.Module):
     """Weight normalisation with data-dependent initialisation: y = g v·x/‖v‖ + b.
 
@@ -123,6 +128,7 @@ class WeightNorm(nn.Module):
         self.v = nn.Parameter(torch.randn(*weight) * scale)
         self.g = nn.Parameter(torch.ones(weight[0]), requires_grad=learn_scale)
         self.b = nn.Parameter(torch.zeros(weight[0]))
+        self.register_load_state_dict_post_hook(keep_loaded)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `[B, inputs, …]` to `[B, outputs, …]`."""
@@ -144,10 +150,6 @@ class WeightNorm(nn.Module):
         """Return g/‖v‖ `[outputs]`."""
         norms: Tensor = RowNorms.apply(self.v.flatten(1))
         return g / norms
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self.initialised = True
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo import ImageShape
+from ganzoo.base.torch_private import padding_of
 from ganzoo.errors import BadOption, nearest
 
 SIDE = 4
@@ -115,7 +116,7 @@ def padding_before(model: nn.Module) -> Iterator[None]:
 
     def inspect(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
         convolution = cast(nn.Conv2d, module)
-        padding = convolution._reversed_padding_repeated_twice
+        padding = padding_of(convolution)
         large = min(inputs[0].shape[2:]) >= max(convolution.stride)
         if large or convolution.padding_mode != "zeros" or not any(padding):
             return None

@@ -116,6 +116,7 @@ class Growth(nn.Module):
         self.stages, self.grow = stages, grow
         self.told: float | None = None
         self.register_buffer("progress", torch.ones(()))
+        self.register_load_state_dict_post_hook(believe_buffer)  # type: ignore[no-untyped-call]
 
     def set_progress(self, progress: float) -> None:
         """Note the fraction of the run that is done, in [0, 1]."""
@@ -136,13 +137,14 @@ class Growth(nn.Module):
         phase = 2 * last * progress / self.grow
         return phase // 2 + max(phase % 2 - 1, 0.0)
 
-    def _load_from_state_dict(self, *args: object) -> None:
-        super()._load_from_state_dict(*args)
-        self.told = None  # the buffer is right from now on
-
     def extra_repr(self) -> str:
         """Return the schedule as text."""
         return f"stages={self.stages}, grow={self.grow}"
+
+
+def believe_buffer(module: nn.Module, keys: object) -> None:
+    """Let the progress that was loaded replace the one that was set before."""
+    module.told = None  # type: ignore[assignment]
 
 
 class Block(nn.Sequential):
