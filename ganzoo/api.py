@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.config.keys import MODEL_KEYS
-from ganzoo.config.resolve import configure, describe_run, qualify
+from ganzoo.config.resolve import configure, describe_run, extend, qualify
 from ganzoo.config.schema import Config
 from ganzoo.data.split import SPLIT, Split
 from ganzoo.errors import Diverged
@@ -36,8 +36,8 @@ def train(
     """Train a GAN, or continue a run.
 
     Args:
-        config: A `Config`, or dotted keys that override the default one: `{"gen.width": 64, "data.labels": 50}`. None:
-            the configuration of the run folder, or the default one.
+        config: A `Config`, or dotted keys over that of the run folder, if it has one, or over the default one:
+            `{"gen.width": 64, "data.labels": 50}`.
         out: Run folder; an existing one is continued. Default: a new one under `runs/`.
         on_start: Called once before the first step.
         on_progress: Called whenever metrics are logged.
@@ -51,10 +51,10 @@ def train(
         GanzooError: The message says what is wrong and how to correct it.
     """
     registry = registry or installed()
-    if config is None and out is not None:
-        config = Config.of_run(out)
+    out = Path(out).expanduser() if out is not None else None
     if not isinstance(config, Config):
-        config = configure(values=with_model_defaults(config or {}, out), registry=registry)
+        values, begun = with_model_defaults(config or {}, out), Config.of_run(out) if out else None
+        config = extend(begun, values, registry) if begun else configure(values=values, registry=registry)
     config = qualify(config, registry)  # that of an old run folder may have former names
     kept = Path(out) / SPLIT if out and config.data.split else None
     resuming = bool(out and Run(Path(out)).checkpoints())

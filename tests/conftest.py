@@ -85,6 +85,15 @@ def small() -> list[str]:
 
 def python(*words: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run Python in another process."""
+    encoding = environ.get("PYTHONIOENCODING")
+    environment = {**os.environ, **environ}
     return subprocess.run(
-        [sys.executable, *words], cwd=cwd, env={**os.environ, **environ}, capture_output=True, text=True, check=False
+        [sys.executable, *words],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding=encoding,
+        errors="replace",
+        check=False,
     )

@@ -6,7 +6,9 @@ Every command is imported only when it runs.
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -83,6 +85,9 @@ class LazyGroup(click.Group):
 
         With `GANZOO_TRACEBACK=1` in the environment, the error is raised with its traceback instead.
         """
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a terminal or file that cannot show every character
+                stream.reconfigure(errors="replace")
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = partial(_show_warning, warnings.showwarning)

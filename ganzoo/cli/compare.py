@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganzoo.cli.paths import UserPath
 from ganzoo.errors import BadData
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN…")
-@click.option("--out", type=click.Path(path_type=Path), help="Write samples.png and curves.png into this folder.")
+@click.option("--out", type=UserPath(), help="Write samples.png and curves.png into this folder.")
 @click.option("--device", default="cpu", show_default=True, help="Device to compute the samples on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(runs: tuple[str, ...], out: Path | None, device: str, as_json: bool) -> None:

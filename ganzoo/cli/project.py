@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ganzoo.cli.model import class_number, images_argument, load_model, model_argument
+from ganzoo.cli.paths import UserPath
 
 
 @click.command("project")
@@ -18,10 +19,10 @@ from ganzoo.cli.model import class_number, images_argument, load_model, model_ar
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the first latents."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Picture to write (.png); default: named after MODEL.")
+@click.option("--out", type=UserPath(), help="Picture to write (.png); default: named after MODEL.")
 @click.option(
     "--latents",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="File to save the latents to (.safetensors); read it with ganzoo sample --latents.",
 )
 @click.option("--device", default="cpu", show_default=True, help="Device to compute on.")

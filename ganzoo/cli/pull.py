@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from ganzoo.cli.paths import UserPath
+
 
 @click.command("pull")
 @click.argument("repo", metavar="ORG/NAME")
 @click.option("--revision", metavar="REVISION", help="Branch, tag or commit; default: main.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; default: the name of the model.")
+@click.option("--out", type=UserPath(), help="Folder to write to; default: the name of the model.")
 def command(repo: str, revision: str | None, out: Path | None) -> None:
     """Download a model from the Hugging Face Hub.
 

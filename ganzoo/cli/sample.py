@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganzoo.cli.model import class_number, load_model, model_argument
+from ganzoo.cli.paths import UserPath
 from ganzoo.errors import Incompatible
 
 if TYPE_CHECKING:
@@ -53,13 +54,13 @@ ALLOWED_OUT = {
 )
 @click.option(
     "--latents",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="FILE",
     help="Use latents saved by ganzoo project instead of seeds; --interpolate then takes two of their numbers, from 0.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="A .png file for one picture, a .gif or .mp4 file for an interpolation, or a folder for single images.",
 )
 @click.option(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ganzoo.cli.paths import UserPath
 from ganzoo.config.resolve import parse_setting
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,7 +50,7 @@ SHARED = (
     click.option("--device", help="Device to train on: auto, cpu, cuda, cuda:1 or mps."),
     click.option("--skip-corrupt", is_flag=True, default=None, help="Skip images that cannot be read, and list them."),
     click.option("--preset", metavar="NAME", help="Start from a recipe (see: ganzoo list presets)."),
-    click.option("--config", "file", type=click.Path(), help="JSON or YAML file of configuration values."),
+    click.option("--config", "file", type=UserPath(as_text=True), help="JSON or YAML file of configuration values."),
     click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set a value, as --set gen.width=64."),
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.cli.paths import UserPath
 from ganzoo.cli.settings import TrainingCommand, collect_values, training_options
 from ganzoo.errors import BadConfig, Interrupted
 from ganzoo.registry.discovery import installed
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 @click.option("--labels", required=True, metavar="N,…", help="Numbers of labels; all for every label.")
 @click.option("--seeds", default="5", show_default=True, metavar="N|A-B", help="Number of seeds, or a range of seeds.")
 @training_options
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Study folder; an existing study is continued."
-)
+@click.option("--out", type=UserPath(), required=True, help="Study folder; an existing study is continued.")
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Number of processes that run cells."
 )

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.cli.paths import UserPath
 from ganzoo.cli.settings import TrainingCommand, collect_values, training_options
-from ganzoo.config.resolve import configure
+from ganzoo.config.resolve import configure, extend
 from ganzoo.config.schema import Config
 from ganzoo.errors import Interrupted
 from ganzoo.registry.discovery import installed
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 @click.option("--extractor", metavar="NAME", help="Feature extractor of --best-metric (see: ganzoo list extractors).")
 @training_options
 @click.option(
-    "--out", type=click.Path(), help="Run folder; an existing run is continued. Default: a new folder in runs/."
+    "--out",
+    type=UserPath(as_text=True),
+    help="Run folder; an existing run is continued. Default: a new folder in runs/.",
 )
 @click.option(
     "--dry-run", is_flag=True, help="Print the configuration, network sizes and estimated time; write nothing."
@@ -64,8 +67,8 @@ def command(
         from ganzoo.api import with_model_defaults
 
         values = with_model_defaults(values, out)
-    configured = bool(values or preset or file)
-    config = (None if configured or not out else Config.of_run(out)) or configure(preset, file, values, installed())
+    begun = Config.of_run(out) if out and not (preset or file) else None
+    config = extend(begun, values, installed()) if begun else configure(preset, file, values, installed())
     if dry_run:
         _dry_run(config, as_json)
     else:

@@ -12,7 +12,15 @@ from ganzoo.errors import BadConfig
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads `1e-4` as text, JSON and people as a number."""
+    """YAML in which `1e-4` is a number, as in JSON, and a key that stands twice is an error."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return the node of a mapping; of two equal keys, PyYAML would drop the first without a word."""
+        node = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for number, key in enumerate(keys) if key in keys[:number]]:
+            raise BadConfig(f"the key '{twice[0]}' stands twice; merge its values into one")
+        return node
 
 
 _Loader.add_implicit_resolver(
@@ -21,14 +29,25 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str) -> Any:
-    """Read YAML or JSON, without ever making objects of it. Raises yaml.YAMLError."""
+    """Parse YAML or JSON into plain values.
+
+    Raises:
+        yaml.YAMLError: The text is neither.
+        BadConfig: A key stands twice.
+    """
     return yaml.load(text, _Loader)
 
 
 def read_values(path: Path) -> dict[str, Any]:
-    """Read the plain values of a JSON or YAML file. Raises BadConfig."""
+    """Read the plain values of a JSON or YAML file.
+
+    Raises:
+        BadConfig: The file cannot be read, or is no mapping.
+    """
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"))
+    except BadConfig as error:
+        raise BadConfig(f"configuration {path}: {error}") from error
     except OSError as error:
         raise BadConfig(f"configuration {path} cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

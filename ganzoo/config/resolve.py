@@ -52,9 +52,7 @@ def configure(
         BrokenPlugin: The preset cannot be imported.
     """
     registry = registry or installed()
-    # Components first: `--set gen.width=8 --gen mlp` means the mlp's width, in whichever order it is written.
-    layers = [nested(key, value) for key, value in sorted((values or {}).items(), key=lambda item: item[0].count("."))]
-    layers = [read_file(Path(file)) if file else {}, *layers]
+    layers = [read_file(Path(file)) if file else {}, *layers_of(values or {})]
     source = next((s for layer in reversed(layers) if (s := _source(layer))), None)
     merged: dict[str, Any] = {}
     for recipe in recipes(preset, source, registry):
@@ -63,10 +61,39 @@ def configure(
         if _source(recipe) not in (None, source or _source(recipe)):
             del recipe["data"]  # what a preset says of its data does not apply to other data
         merged = overlay(merged, recipe)
+    return _finished(merged, layers, values or {}, registry)
+
+
+def extend(config: Config, values: Mapping[str, Any], registry: Registry | None = None) -> Config:
+    """Return the configuration of a run with values over it: what is not mentioned stays as the run has it.
+
+    Args:
+        config: The run's configuration.
+        values: Dotted keys and their values.
+        registry: Where components are looked up; default: what is installed.
+
+    Raises:
+        BadConfig: A key is unknown, or a value is invalid.
+        UnknownComponent: A component is not registered.
+    """
+    return _finished(config.to_dict(), layers_of(values), values, registry or installed())
+
+
+def layers_of(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return dotted values as layers, components first.
+
+    `--set gen.width=8 --gen mlp` means the mlp's width, in whichever order it is written.
+    """
+    return [nested(key, value) for key, value in sorted(values.items(), key=lambda item: item[0].count("."))]
+
+
+def _finished(
+    merged: dict[str, Any], layers: list[dict[str, Any]], values: Mapping[str, Any], registry: Registry
+) -> Config:
     for layer in layers:
         merged = overlay(merged, layer)
     if isinstance(merged.get("data"), dict) and merged["data"].get("split"):
-        if chosen := [key for key in SPLIT_KEYS if f"data.{key}" in (values or {})]:
+        if chosen := [key for key in SPLIT_KEYS if f"data.{key}" in values]:
             raise BadConfig(f"data.{chosen[0]} and data.split cannot be combined: the split decides it")
         merged["data"] = {k: v for k, v in merged["data"].items() if k not in SPLIT_KEYS}
     return qualify(Config.parse(merged), registry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import unicodedata
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class ZipReader:
 
     def __init__(self, path: Path, prefix: str = "") -> None:
         self.path, self.prefix = path, prefix
-        self._open: dict[int, zipfile.ZipFile] = {}
+        self._open: dict[int, tuple[zipfile.ZipFile, dict[str, str]]] = {}
 
     def __reduce__(self) -> tuple[type[ZipReader], tuple[Path, str]]:
         return ZipReader, (self.path, self.prefix)
@@ -86,11 +87,13 @@ class ZipReader:
         """Return the content of a member, by its name without the prefix."""
         pid = os.getpid()
         if pid not in self._open:
-            self._open = {pid: zipfile.ZipFile(self.path)}
-        return self._open[pid].read(self.prefix + name)
+            archive = zipfile.ZipFile(self.path)
+            self._open = {pid: (archive, {member_path(m): m for m in archive.namelist()})}
+        archive, members = self._open[pid]
+        return archive.read(members[self.prefix + name])
 
     def names(self) -> list[str]:
-        """Return the names of all members.
+        """Return the paths of all members, with slashes.
 
         Raises:
             BadData: The archive is damaged, could be a decompression bomb, or points outside of itself.
@@ -106,10 +109,20 @@ class ZipReader:
             raise BadData(
                 f"{self.path} unpacks to {size:,} bytes in {len(members):,} files; this is refused as too large"
             )
-        names = [m.filename for m in members]
-        if strange := [n for n in names if n.startswith("/") or ".." in n.split("/") or "\\" in n or ":" in n[:2]]:
+        names = [member_path(m.filename) for m in members]
+        if strange := [n for n in names if n.startswith("/") or ".." in n.split("/") or ":" in n[:2]]:
             raise BadData(f"{self.path} has a member '{strange[0]}' that points outside of it; this is refused")
         return names
+
+
+def member_path(name: str) -> str:
+    """Return the path that the name of a zip file's member means; some Windows programs write backslashes."""
+    return name.replace("\\", "/")
+
+
+def class_folder(path: str) -> str:
+    """Return the class that a path lies in, or an empty string; equal names are equal in whichever Unicode form."""
+    return unicodedata.normalize("NFC", path.split("/")[0]) if "/" in path else ""
 
 
 def folder_source(root: Path, /) -> Source:
@@ -194,15 +207,14 @@ def arrange(names: Sequence[str], read: Callable[[str], bytes], root: Path) -> S
         if surplus := sorted({*by_folder, *held_out[1:]} - {"train", *held_out[:1], *UNLABELLED}):
             where = f"{root}/{surplus[0]}" if surplus[0] else f"images directly in {root}"
             raise BadData(f"beside {root}/train there may be one of {', '.join(HELD_OUT)}, and unlabeled; not {where}")
-    classes = sorted({n.split("/")[0] for n in folders if "/" in n} - UNLABELLED)
-    filled = {n.removeprefix(prefix).split("/")[0] for n in train}
+    classes = sorted({class_folder(n) for n in folders if "/" in n} - UNLABELLED)
+    filled = {class_folder(n.removeprefix(prefix)) for n in train}
     empty = [c for c in classes if c not in filled]
     if empty:
         raise BadData(f"class '{empty[0]}' has no image: {root}/{prefix}{empty[0]}; add images or remove the folder")
 
     def table(members: list[str], below: str) -> FileTable:
-        paths = [n.removeprefix(below) for n in members]
-        tops = [path.split("/")[0] if "/" in path else "" for path in paths]
+        tops = [class_folder(n.removeprefix(below)) for n in members]
         unknown = sorted(set(tops) - set(classes) - UNLABELLED - {""})
         if unknown:
             raise BadData(f"{root}/{below}{unknown[0]} is a class that {root}/{prefix} does not have")

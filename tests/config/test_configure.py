@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ganzoo import Config, configure
-from ganzoo.config.files import differences
+from ganzoo.config.files import differences, read_values
 from ganzoo.config.resolve import choose_size, parse_setting
 from ganzoo.errors import BadConfig, UnknownComponent
 from ganzoo.registry.discovery import installed
@@ -154,3 +154,27 @@ def test_size_fits_images_and_networks(values: dict[str, object], native: int, s
     config = configure(values={"data.source": "x", **values})
     assert choose_size(config, native, installed()) == size
     assert Config.parse(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("steps: 1\noptimizer: {lr: 1e-3}\noptimizer: {beta1: 0.0}\n", "optimizer"),
+        ('{"steps": 1, "steps": 2}', "steps"),
+        ("optimizer: {lr: 1e-3, beta1: 0, lr: 1e-4}", "lr"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, text: str, key: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(BadConfig, match=f"c.yaml: the key '{key}' stands twice"):
+        configure(file=tmp_path / "c.yaml")
+
+
+def test_a_key_that_stands_twice_in_a_setting_is_refused() -> None:
+    with pytest.raises(BadConfig, match="the key 'a' stands twice"):
+        parse_setting("gen={a: 1, a: 2}")
+
+
+def test_yaml_anchors_may_be_overridden(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("optimizer: &base {lr: 1e-3, beta1: 0.0}\nd_optimizer: {<<: *base, lr: 1e-4}\n")
+    assert read_values(tmp_path / "c.yaml")["d_optimizer"] == {"lr": 1e-4, "beta1": 0.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -383,3 +384,30 @@ def test_real_mnist(shared_data: Path) -> None:
     assert (len(source.train), len(source.test or ()), len(source.class_names)) == (60_000, 10_000, 10)
     assert inspect_images(source, False) == (1, 28)
     assert np.bincount(source.train.labels)[:3].tolist() == [5923, 6742, 5958]
+
+
+def test_a_zip_with_backslashes_is_read(folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
+        for path in sorted(folder.rglob("*.png")):
+            archive.write(path, "\\".join(path.relative_to(folder).parts))
+    assert all("\\" in name for name in zipfile.ZipFile(tmp_path / "w.zip").namelist())
+    zipped, whole = load(tmp_path / "w.zip"), load(folder)
+    assert zipped.class_names == whole.class_names
+    assert pixels(zipped) == pixels(whole)
+    streamed = load(tmp_path / "w.zip", memory=1, workers=0)
+    assert next(streamed.train.batches(iter([torch.arange(3)])))[:, 0, 0, 0].tolist() == pixels(whole)[:3]
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.write(next(folder.rglob("*.png")), "..\\evil.png")
+    with pytest.raises(BadData, match="points outside of it"):
+        load(tmp_path / "evil.zip")
+
+
+def test_a_class_is_the_same_in_either_unicode_form(tmp_path: Path) -> None:
+    for part, form in (("train", "NFC"), ("test", "NFD")):
+        for i in range(4):
+            picture(tmp_path / "s" / part / unicodedata.normalize(form, "Café") / f"{i}.png", i)
+            picture(tmp_path / "s" / part / "tea" / f"{i}.png", 100 + i)
+    data = load(tmp_path / "s")
+    assert data.class_names == [unicodedata.normalize("NFC", "Café"), "tea"]
+    assert (len(data.train), len(data.test)) == (8, 8)
+    assert sorted(data.test_labels.tolist()) == [0] * 4 + [1] * 4

@@ -11,7 +11,7 @@ from PIL import Image
 
 import ganzoo
 from ganzoo import configure
-from ganzoo.errors import Diverged
+from ganzoo.errors import Diverged, RunMismatch
 from ganzoo.run.folder import Run
 from tests.conftest import SMALL, python
 from tests.training.support import Cli, ok, refused, same, weights
@@ -199,3 +199,18 @@ def test_divergence_is_noticed(cli: Cli, small: list[str]) -> None:
     config = configure(values={**SMALL, "optimizer.lr": 1e30, "steps": 30, "log_every": 1})
     with pytest.raises(Diverged, match="training has diverged"):
         ganzoo.train(config, "r")
+
+
+def test_a_refusal_to_continue_lists_only_what_was_asked_for(cli: Cli, small: list[str], tmp_path: Path) -> None:
+    for k in range(2):
+        for i in range(6):
+            path = tmp_path / "letters" / "ab"[k] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (16, 16), 100 * k + i).save(path)
+    assert cli("train", *small, "--data", "letters", "--out", "r").exit_code == 0
+    message = refused(cli("train", "--out", "r", "--steps", 800))
+    assert "steps: 2 → 800" in message
+    assert message.count("→") == 1
+    with pytest.raises(RunMismatch) as caught:
+        ganzoo.train({"steps": 800}, tmp_path / "r")
+    assert str(caught.value).count("→") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 
 from ganzoo import ImageShape
 from ganzoo.base.pictures import from_uint8
-from ganzoo.base.storage import load_weights, read_tensors, tensor_bytes, write_file
+from ganzoo.base.storage import load_weights, read_tensors, tensor_bytes, write_file, writing
 from ganzoo.data import Dataset
 from ganzoo.data.batches import Stream
 from ganzoo.data.prepare import Images
-from ganzoo.errors import BadData, CorruptFile
+from ganzoo.errors import BadData, CannotWrite, CorruptFile, Notice
 from ganzoo_zoo.extractors.cache import cache_folder
 
 WIDTHS = (32, 64, 128)
@@ -107,13 +108,29 @@ class Classifier:
             data.shape,
         ]
         path = self.folder / f"{hashlib.sha256(repr(inputs).encode()).hexdigest()[:32]}.safetensors"
-        if not self._load_cached(network, path):
+        if self._load_cached(network, path):
+            content = path.read_bytes()
+        else:
             labelled = TrainingSet(data.train, data.labelled, data.labels, data.shape)
             network = train_classifier(labelled, self.steps, self.lr, device)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, tensor_bytes(network.state_dict()))
+            content = tensor_bytes(network.state_dict())
+            self._save(path, content)
         self.network = network.to(device).eval().requires_grad_(False)
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.sha256 = hashlib.sha256(content).hexdigest()
+
+    @staticmethod
+    def _save(path: Path, content: bytes) -> None:
+        try:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, content)
+        except CannotWrite as error:
+            warnings.warn(
+                f"the extractor cannot be cached, and is trained again next time ({error.__cause__}); set "
+                "XDG_CACHE_HOME to a folder that can be written",
+                Notice,
+                stacklevel=2,
+            )
 
     @staticmethod
     def _load_cached(network: nn.Module, path: Path) -> bool:
