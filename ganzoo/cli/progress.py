@@ -15,10 +15,12 @@ from rich.progress import Progress as Bar
 from ganzoo.model.build import count_parameters
 
 if TYPE_CHECKING:
+    from ganzoo.data import Dataset
     from ganzoo.run.folder import Run
     from ganzoo.training.experiment import Experiment
     from ganzoo.training.trainer import Progress
 
+MAX_CLASSES = 12  # that are listed with their labels
 COLOURS = {1: "grey", 3: "RGB", 4: "RGBA"}
 
 
@@ -48,6 +50,7 @@ def headline(experiment: Experiment) -> str:
     components += [f"augment {_bare(config.augment.name)}"] if config.augment else []
     lines = [
         f"data     {' · '.join(summary)}",
+        *([f"classes  {_count_classes(data)}"] if classes else []),
         f"setup    {' · '.join(components)}",
         f"device   {experiment.backend}",
     ]
@@ -57,6 +60,12 @@ def headline(experiment: Experiment) -> str:
         lines.append(f"skipped  {len(data.corrupt)} images that cannot be read:")
         lines += [f"         {path}" for path in data.corrupt]
     return "\n".join(lines)
+
+
+def _count_classes(data: Dataset) -> str:
+    counts = data.labels.bincount(minlength=data.shape.classes).tolist()
+    shown = [f"{name} {count:,}" for name, count in zip(data.class_names, counts, strict=True)]
+    return " · ".join(shown[:MAX_CLASSES]) + (f" · … {len(shown)} in all" if len(shown) > MAX_CLASSES else "")
 
 
 def _bare(name: str) -> str:

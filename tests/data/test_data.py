@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import unicodedata
 import zipfile
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from ganzoo.data.batches import Stream
 from ganzoo.data.prepare import InMemory, inspect_images
 from ganzoo.data.split import SplitSettings, make_split
 from ganzoo.data.views import shift
-from ganzoo.errors import BadData, BadOption, CorruptFile
+from ganzoo.errors import BadData, BadOption, CorruptFile, Notice
 from ganzoo.registry.discovery import installed
 
 CPU = torch.device("cpu")
@@ -411,3 +412,76 @@ def test_a_class_is_the_same_in_either_unicode_form(tmp_path: Path) -> None:
     assert data.class_names == [unicodedata.normalize("NFC", "Café"), "tea"]
     assert (len(data.train), len(data.test)) == (8, 8)
     assert sorted(data.test_labels.tolist()) == [0] * 4 + [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "unlabelled"),
+    [
+        ("Training", "Testing", "Unlabeled"),
+        ("train_data", "test_data", "unsup"),
+        ("Train", "Test", "unlabelled-images"),
+        ("seg_train", "seg_test", "UNLABELED"),
+        ("TrainSet", "ValidationSet", "unlabeled_set"),
+    ],
+)
+def test_parts_in_common_spellings(folder: Path, tmp_path: Path, train: str, test: str, unlabelled: str) -> None:
+    for part in (train, test):
+        for k in range(2):
+            picture(tmp_path / "s" / part / "ab"[k] / "0.png", 100 * k)
+    picture(tmp_path / "s" / unlabelled / "0.png", 7)
+    data = load(tmp_path / "s")
+    assert data.class_names == ["a", "b"]
+    assert (len(data.train), len(data.test)) == (3, 2)
+    assert open_source(DataConfig(source=str(tmp_path / "s")), installed()).train.labels.tolist() == [0, 1, -1]
+    picture(tmp_path / "s" / "other" / "0.png", 7)
+    with pytest.raises(BadData, match=f"beside .*{train} there may be .* not .*other"):
+        load(tmp_path / "s")
+
+
+def test_training_beside_other_activities_is_a_class(tmp_path: Path) -> None:
+    for name in ("jumping", "running", "training"):
+        picture(tmp_path / "s" / name / "0.png", 1)
+    assert load(tmp_path / "s").class_names == ["jumping", "running", "training"]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_system_folders_are_ignored_and_named(folder: Path, tmp_path: Path, zipped: bool) -> None:
+    expected = load(folder)
+    count = len(expected.train)
+    classes = expected.class_names
+    for name in (f"{classes[0]}/@eaDir/x.png", "$RECYCLE.BIN", "__MACOSX/a", ".hidden"):
+        picture(folder / name / "thumb.png", 3)
+    (folder / "Thumbs.db").write_bytes(b"x")
+    root = folder
+    if zipped:
+        root = tmp_path / "s.zip"
+        with zipfile.ZipFile(root, "w") as archive:
+            for path in sorted(folder.rglob("*")):
+                archive.write(path, path.relative_to(folder.parent).as_posix())
+    with pytest.warns(Notice, match=r"passed over system folders \(\$RECYCLE.BIN, @eaDir, __MACOSX\)"):
+        data = load(root)
+    assert (data.class_names, len(data.train)) == (classes, count)
+
+
+def test_every_image_that_can_be_opened_is_read_and_other_files_are_named(tmp_path: Path) -> None:
+    for i, suffix in enumerate((".png", ".jfif", ".JPE", ".avif", ".jp2", ".tga", ".pbm")):
+        path = tmp_path / "s" / "ab"[i % 2] / f"{i}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.new("L", (16, 16), 30 * i)
+        image.save(path, None if suffix != ".JPE" else "JPEG")
+    for i, kind in enumerate(("PNG", "JPEG", "GIF", "WEBP", "TIFF")):
+        Image.new("L", (16, 16), i).save(tmp_path / "s" / "a" / f"nameless-{i}", kind)
+    (tmp_path / "s" / "labels.csv").write_text("name,label\n")
+    (tmp_path / "s" / "Python").write_text("P5 is no picture")
+    (tmp_path / "s" / "nowhere").symlink_to(tmp_path / "absent")
+    os.mkfifo(tmp_path / "s" / "pipe")
+    with pytest.warns(Notice, match=r"passed over 4 files that are not images \(Python, labels.csv, nowhere, …\)"):
+        data = load(tmp_path / "s")
+    assert len(data.train) + len(data.test) == 12
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "cat" / "pipe.png")
+    with pytest.raises(BadData, match=r"cat/pipe.png cannot be read \(not a regular file\)"):
+        load(folder)
+    assert load(folder, skip_corrupt=True).corrupt == [f"{folder}/cat/pipe.png"]

@@ -1,0 +1,78 @@
+"""What the names of files and folders in a data set mean: images, parts such as `train` and `test`, classes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from functools import cache
+from pathlib import PurePosixPath
+
+from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "JPEG2000")
+"""Formats that a file is known by from its first bytes, whatever its name."""
+NAMED_FORMATS = (*FORMATS, "BMP", "DIB", "PPM", "TGA")
+"""Formats that a file is known by from its suffix; too many other files begin as these do."""
+SYSTEM = {"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__MACOSX", "lost+found", "__pycache__"}
+SYSTEM_FILES = {"Thumbs.db", "ehthumbs.db", "desktop.ini"}
+
+PARTS = {
+    "train": {"train", "training"},
+    "test": {"test", "testing"},
+    "val": {"val", "valid", "validation"},
+    "unlabeled": {"unlabeled", "unlabelled", "unsup", "unsupervised"},
+}
+HELD_OUT = ("test", "val")
+_NOISE = {"data", "dataset", "set", "images", "seg"}
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Return the suffixes of images that Pillow can open, in lower case and with their dots."""
+    return frozenset(
+        suffix for suffix, name in Image.registered_extensions().items() if name in NAMED_FORMATS and name in Image.OPEN
+    )
+
+
+def begins_as_image(head: bytes) -> bool:
+    """Return whether a file is an image, by its first 16 bytes."""
+    image_suffixes()  # Pillow then knows all its formats
+    return any(accept(head) for name in FORMATS if name in Image.OPEN and (accept := Image.OPEN[name][1]))
+
+
+def system_folder(path: str) -> str:
+    """Return the folder of a NAS, of Windows or of macOS that a path lies in, or an empty string."""
+    return next((part for part in path.split("/") if part in SYSTEM), "")
+
+
+def is_hidden(path: str) -> bool:
+    """Return whether a file or a folder that it lies in is hidden, or is a file that Windows leaves behind."""
+    return any(part.startswith(".") for part in path.split("/")) or PurePosixPath(path).name in SYSTEM_FILES
+
+
+def class_folder(path: str) -> str:
+    """Return the class that a path lies in, or an empty string; equal names are equal in whichever Unicode form."""
+    return unicodedata.normalize("NFC", path.split("/")[0]) if "/" in path else ""
+
+
+def part_of(folder: str) -> str:
+    """Return the part of a data set that the name of a folder means: `train`, `test`, `val`, `unlabeled` or nothing.
+
+    `Training`, `train_data` and `seg_train` all mean `train`.
+    """
+    words = [w for w in re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folder)) if w]
+    said = [w.lower() for w in words if w.lower() not in _NOISE]
+    return next((part for part, names in PARTS.items() if len(said) == 1 and said[0] in names), "")
+
+
+def find_parts(folders: Collection[str]) -> dict[str, str]:
+    """Return the part that each folder at the top of a data set means, where it has parts.
+
+    A data set has parts if there is a folder `train`, or one of another spelling beside a held-out part or alone:
+    `training` beside `running` and `jumping` is a class.
+    """
+    parts = {folder: part for folder in folders if (part := part_of(folder))}
+    kinds = set(parts.values())
+    whole = "train" in parts or ("train" in kinds and (not kinds.isdisjoint(HELD_OUT) or len(parts) == len(folders)))
+    return parts if whole else {}
