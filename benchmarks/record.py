@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ganzoo.base.storage import to_json, write_file
-from ganzoo.data.prepare import Dataset, InMemory
+from ganzoo.data.prepare import Dataset
+from ganzoo.data.stream import Streamed
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -64,12 +65,12 @@ def synchronize(device: torch.device) -> None:
 
 
 def images_in_memory(data: Dataset) -> Tensor:
-    """Return the training images `[N, C, H, W]` uint8. Ends the program if they are streamed from disk."""
-    if not isinstance(data.train, InMemory):
+    """Return the training images `[N, C, H, W]` uint8. Ends the program if they are decoded during the run."""
+    if isinstance(data.train, Streamed):
         raise SystemExit(
             f"error: the images of '{data.name}' are not held in memory, where the bare loop looks for them"
         )
-    return data.train.pixels
+    return next(data.train.batches(iter([torch.arange(len(data.train))])))
 
 
 def _git(*words: str) -> str:

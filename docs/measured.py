@@ -132,11 +132,14 @@ def as_now(result: dict[str, Any]) -> bool:
 
 
 def changes(result: dict[str, Any]) -> list[str]:
-    """Return the settings in which a run differs from its preset, apart from seed, labels and evaluation intervals."""
+    """Return the settings in which a run differs from its preset, apart from seed, labels and evaluation intervals.
+
+    These presets are of data with a test part, from which no fraction is held out.
+    """
     now = dict(flat(configure(preset=result["preset"]).to_dict()))
     then = dict(flat(Config.restore(result["config"]).to_dict()))
     keys = [key for key in dict.fromkeys([*then, *now]) if then.get(key) != now.get(key)]
-    ignored = ("seed", "data.split_seed", "data.labels")
+    ignored = ("seed", "data.split_seed", "data.labels", "data.test_fraction", "data.cache")
     return [key for key in keys if key not in ignored and not key.endswith("_every")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ganzoo.config.keys import MODEL_KEYS
 from ganzoo.config.resolve import configure, describe_run, extend, qualify
 from ganzoo.config.schema import Config
-from ganzoo.data.split import SPLIT, Split
-from ganzoo.errors import Diverged
+from ganzoo.data.split import SPLIT, SavedSplit
+from ganzoo.errors import Diverged, NoSuchData
 from ganzoo.model.format import CONFIG, read_model_file
 from ganzoo.model.gan import GAN
 from ganzoo.model.hub import find
@@ -56,9 +57,7 @@ def train(
         values, begun = with_model_defaults(config or {}, out), Config.of_run(out) if out else None
         config = extend(begun, values, registry) if begun else configure(values=values, registry=registry)
     config = qualify(config, registry)  # that of an old run folder may have former names
-    kept = Path(out) / SPLIT if out and config.data.split else None
-    resuming = bool(out and Run(Path(out)).checkpoints())
-    experiment = assemble(config, registry, Split.of(kept) if kept and kept.is_file() else None, resuming)
+    experiment = resume(config, out, registry) if out and (out / SPLIT).is_file() else assemble(config, registry)
     run = open_run(experiment, out, registry)
     trainer = Trainer(experiment, run)
     on_start(experiment, run)
@@ -72,6 +71,24 @@ def train(
     gan.metadata["run_folder"] = str(run.path)
     gan.metadata["report"] = after_training(run.path, gan, experiment.data) if experiment.backend.main else ""
     return gan
+
+
+def resume(config: Config, out: Path, registry: Registry) -> Experiment:
+    """Create the objects of a run that continues: with its own images and labels, wherever they lie now.
+
+    Args:
+        config: The configuration.
+        out: The run folder.
+        registry: Where component names are looked up.
+
+    Raises:
+        NoSuchData: The data are not where they were; the message says how to name the new place.
+    """
+    try:
+        return assemble(config, registry, SavedSplit.of(out), bool(Run(out).checkpoints()))
+    except NoSuchData as error:
+        place = f"ganzoo train --out {shlex.quote(str(out))} --data NEW_PLACE"
+        raise NoSuchData(f"{str(error).rstrip('.')}; if the data were moved: {place}") from error
 
 
 def with_model_defaults(values: Mapping[str, Any], out: str | PathLike[str] | None = None) -> dict[str, Any]:

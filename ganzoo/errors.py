@@ -40,6 +40,10 @@ class BadData(GanzooError):
     """Images or labels are missing, damaged or too few."""
 
 
+class NoSuchData(BadData):
+    """There is no data set, folder or file of the given name."""
+
+
 class Incompatible(GanzooError):
     """Components, options or data cannot be combined. The message says why, and what can be combined."""
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 import ganzoo
 from ganzoo.cli import main
+from ganzoo.data.images import Images
 from ganzoo.registry.discovery import installed
 from tests.browser import chromium
 
@@ -81,6 +82,11 @@ def small() -> list[str]:
     """Arguments that make `ganzoo train` take a second."""
     flags = {"data.size": "--size", "steps": "--steps", "batch_size": "--batch-size", "precision": "--precision"}
     return [w for k, v in SMALL.items() for w in ((flags[k], str(v)) if k in flags else ("--set", f"{k}={v}"))]
+
+
+def everything(images: Images) -> torch.Tensor:
+    """Return all images `[N, C, H, W]` uint8."""
+    return next(iter(images.batches(iter([torch.arange(len(images))]))))
 
 
 def python(*words: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:

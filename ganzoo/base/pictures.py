@@ -73,6 +73,11 @@ def png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def open_picture(content: bytes) -> Image.Image:
+    """Open an encoded image. Its pixels are decoded when they are needed."""
+    return Image.open(io.BytesIO(content))
+
+
 def prepare(
     picture: Image.Image, channels: int, height: int, width: int, fit: str
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -20,6 +20,8 @@ from ganzoo.errors import GanzooError, Interrupted, Notice, nearest, printable
 
 COMMANDS = {
     "train": "Train a GAN, or continue a run.",
+    "prepare": "Decode a data set into a folder, once for all runs.",
+    "cache": "List or clear the images that earlier runs decoded.",
     "study": "Compare strategies over numbers of labels and seeds.",
     "sample": "Write generated images.",
     "project": "Find the latents whose images are nearest to given images.",

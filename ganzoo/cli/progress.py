@@ -56,6 +56,7 @@ def headline(experiment: Experiment) -> str:
     ]
     start = gan.metadata.get("start", {"taken": {}})
     lines += [f"start    {name}: {taken} of {start['model']}" for name, taken in start["taken"].items()]
+    lines += [f"note     {note}" for note in data.notes]
     if data.corrupt:
         lines.append(f"skipped  {len(data.corrupt)} images that cannot be read:")
         lines += [f"         {path}" for path in data.corrupt]

@@ -84,7 +84,9 @@ class DataConfig(Strict):
         "all", description="training images whose label may be seen; with `split`, its own"
     )
     split_seed: Natural = Field(0, description="which of them, balanced over the classes")
-    test_fraction: Fraction = Field(0.2, description="held out where the data set has no test part")
+    test_fraction: Fraction | None = Field(
+        None, description="held out where the data set has no test part; default: 0.2, or 0 where labels are scarce"
+    )
     test_seed: Natural = Field(
         0, description="which images that is; apart from split_seed, so that splits stay comparable"
     )
@@ -104,7 +106,10 @@ class DataConfig(Strict):
         0.0, description="displace the strong view smoothly: standard deviation at 5×5 places, in halves of the side"
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be read, and list them")
-    memory: Count = Field(2**31, description="bytes up to which decoded images are held in memory; more are streamed")
+    cache: bool = Field(True, description="keep decoded images for later runs; see `ganzoo cache`")
+    memory: Count = Field(
+        2**31, description="bytes up to which images are held in the memory of a GPU, or decoded without the cache"
+    )
     workers: Natural = Field(2, description="processes that decode streamed images")
 
     @property

@@ -7,6 +7,17 @@ from ganzoo.data.batches import Batches, Draw
 from ganzoo.data.locate import open_source
 from ganzoo.data.prepare import Dataset, prepare_data
 from ganzoo.data.source import Source, Table
-from ganzoo.data.split import SPLIT, Split
+from ganzoo.data.split import SPLIT, SavedSplit, Split
 
-__all__ = ["SPLIT", "Batches", "Dataset", "Draw", "Source", "Split", "Table", "open_source", "prepare_data"]
+__all__ = [
+    "SPLIT",
+    "Batches",
+    "Dataset",
+    "Draw",
+    "SavedSplit",
+    "Source",
+    "Split",
+    "Table",
+    "open_source",
+    "prepare_data",
+]

@@ -16,7 +16,8 @@ from torch import Tensor
 from ganzoo.base.device import Backend
 from ganzoo.base.pictures import from_uint8
 from ganzoo.config.schema import Config
-from ganzoo.data.prepare import Dataset, Images
+from ganzoo.data.images import Images
+from ganzoo.data.prepare import Dataset
 from ganzoo.data.views import VIEWS
 from ganzoo.errors import Incompatible, nearest
 

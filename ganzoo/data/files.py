@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import warnings
 import zipfile
@@ -15,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from ganzoo.base.pictures import open_picture
+from ganzoo.data.identity import sha256_of
 from ganzoo.data.layout import (
     HELD_OUT,
     begins_as_image,
@@ -42,6 +43,10 @@ class Reader(Protocol):
         """Return the first 16 bytes of a file."""
         ...
 
+    def signature(self, names: Sequence[str], /) -> str:
+        """Return text that changes whenever the files do."""
+        ...
+
 
 @dataclass(frozen=True)
 class FileTable:
@@ -52,19 +57,25 @@ class FileTable:
         root: Folder or zip file, for messages.
         names: Paths of the images.
         labels: Labels `[N]`, -1 for none.
+        signature: Text that changes whenever the files do.
     """
 
     read: Reader
     root: str
     names: Sequence[str]
     labels: np.ndarray[Any, np.dtype[np.int64]]
+    signature: str = ""
 
     def __len__(self) -> int:
         return len(self.names)
 
     def image(self, index: int) -> Image.Image:
         """Decode one image."""
-        return Image.open(io.BytesIO(self.read(self.names[index])))
+        return open_picture(self.encoded(index))
+
+    def encoded(self, index: int) -> bytes:
+        """Return the content of the file of one image."""
+        return self.read(self.names[index])
 
     def where(self, index: int) -> str:
         """Return the path of one image, for messages."""
@@ -98,6 +109,17 @@ class FolderReader:
                 return file.read(16)
         except OSError:
             return b""
+
+    def signature(self, names: Sequence[str]) -> str:
+        """Return the SHA-256 of paths, sizes and times of change of files."""
+        found = [str(self.root.resolve())]
+        for name in names:
+            try:
+                stat = (self.root / name).stat()
+                found.append(f"{name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
+            except OSError:  # it is found again when it is read
+                found.append(name)
+        return sha256_of(found)
 
 
 class ZipReader:
@@ -138,6 +160,10 @@ class ZipReader:
             self._open = {pid: (archive, {member_path(m): m for m in archive.namelist()})}
         archive, members = self._open[pid]
         return archive, members[self.prefix + name]
+
+    def signature(self, names: Sequence[str]) -> str:
+        """Return size and time of change of the archive, and the SHA-256 of the paths of members."""
+        return FolderReader(self.path.parent).signature([self.path.name]) + sha256_of(names)
 
     def names(self) -> list[str]:
         """Return the paths of all members, with slashes.
@@ -298,7 +324,7 @@ def arrange(names: Sequence[str], images: Sequence[str], reader: Reader, root: P
         if unknown:
             raise BadData(f"{root}/{below}{unknown[0]} is a class that {root}/{prefix} does not have")
         labels = np.array([classes.index(t) if t in classes else -1 for t in tops], dtype=np.int64)
-        return FileTable(reader, str(root), members, labels)
+        return FileTable(reader, str(root), members, labels, reader.signature(members))
 
     test = table(by_folder[held_out[0]], f"{held_out[0]}/") if held_out else None
     return Source(root.stem, table(train, prefix), test, classes)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ganzoo.base.pictures import open_picture
+from ganzoo.data.files import FolderReader
 from ganzoo.data.source import Source
 from ganzoo.errors import BadData, nearest
 from ganzoo.registry.component import describe
@@ -26,22 +28,27 @@ class HubTable:
         column: Name of the column.
         name: Name of data set and split, for messages.
         labels: Labels `[N]`, -1 for none.
+        signature: Text that changes whenever the files do.
     """
 
     rows: Any
     column: str
     name: str
     labels: np.ndarray[Any, np.dtype[np.int64]]
+    signature: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def image(self, index: int) -> Image.Image:
         """Decode one image."""
+        return open_picture(self.encoded(index))
+
+    def encoded(self, index: int) -> bytes:
+        """Return the content of the file of one image."""
         cell = self.rows[int(index)][self.column]
-        if cell["bytes"] is not None:
-            return Image.open(io.BytesIO(cell["bytes"]))
-        return Image.open(cell["path"])
+        content: bytes = Path(cell["path"]).read_bytes() if cell["bytes"] is None else cell["bytes"]
+        return content
 
     def where(self, index: int) -> str:
         """Return the name and row of one image."""
@@ -103,7 +110,9 @@ def hub_source(
     def table(split: str) -> HubTable:
         rows = dataset[split].cast_column(image, datasets.Image(decode=False)).select_columns([image])
         labels = np.array(dataset[split][label] if label else [-1] * len(rows), dtype=np.int64)
-        return HubTable(rows, image, f"{name} ({split})", labels)
+        files = [file["filename"] for file in dataset[split].cache_files]
+        signature = FolderReader(Path("/")).signature(files) + f" {split} {image} {label}" if files else ""
+        return HubTable(rows, image, f"{name} ({split})", labels, signature)
 
     classes = features[label].names if label and isinstance(features[label], datasets.ClassLabel) else []
     tables = table(train), table(test) if test in dataset else None

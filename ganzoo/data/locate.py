@@ -8,8 +8,9 @@ from pathlib import Path
 from ganzoo.config.schema import DataConfig
 from ganzoo.data.files import folder_source, zip_source
 from ganzoo.data.hub import hub_source
+from ganzoo.data.prepared import is_prepared, prepared_source
 from ganzoo.data.source import Source
-from ganzoo.errors import BadData, Notice, UnknownComponent
+from ganzoo.errors import BadData, NoSuchData, Notice, UnknownComponent
 from ganzoo.registry.discovery import Registry
 from ganzoo.registry.options import check_options
 
@@ -42,7 +43,7 @@ def open_source(data: DataConfig, registry: Registry) -> Source:
         registry.get("dataset", name)
     except UnknownComponent as error:
         if not path.exists():
-            raise BadData(f"there is no folder or file {name}{'' if '/' in name else f', and {error}'}") from error
+            raise NoSuchData(f"there is no folder or file {name}{'' if '/' in name else f', and {error}'}") from error
         return local_source(path, data)
     if path.is_dir():
         warnings.warn(
@@ -72,6 +73,8 @@ def local_source(path: Path, data: DataConfig) -> Source:
         if path.suffix.lower() != ".zip":
             raise BadData(f"{name} is a file; --data takes a folder, a zip file, hf:<name> or the name of a data set")
         return zip_source(path, **check_options(zip_source, data.options, f"data '{name}'"))
+    if is_prepared(path):
+        return prepared_source(path, **check_options(prepared_source, data.options, f"data '{name}'"))
     if next(path.glob("**/*.parquet"), None):
         return hub_source(str(path), **check_options(hub_source, data.options, f"data '{name}'"))
     return folder_source(path, **check_options(folder_source, data.options, f"data '{name}'"))

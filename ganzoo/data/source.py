@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,15 @@ from PIL.Image import Image
 
 
 class Table(Protocol):
-    """A list of images and their labels."""
+    """A list of images and their labels.
+
+    Two further members are optional:
+
+    - A method `encoded(index) -> bytes` returns the content of an image's file. Its hash is the key by which the image
+      is known when it is moved or renamed. Without it, that is a hash of the pixels.
+    - An attribute `signature: str` changes whenever the images do, as their paths, sizes and times of change. With it,
+      decoded images are kept for later runs; without it, each run decodes them.
+    """
 
     @property
     def labels(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -39,9 +48,24 @@ class Source:
         train: Training images.
         test: Test images, or None if the data set has none of its own.
         class_names: Names of the classes, in the order of the labels; empty if there are no labels.
+        notes: What was found: files that give labels, the level of class folders.
+        folder: Folder of prepared images, if the data set is one.
     """
 
     name: str
     train: Table
     test: Table | None
     class_names: Sequence[str]
+    notes: tuple[str, ...] = ()
+    folder: Path | None = None
+
+    @property
+    def parts(self) -> dict[str, Table]:
+        """The tables by name: "train", and "test" if there are test images."""
+        return {"train": self.train, **({"test": self.test} if self.test else {})}
+
+    @property
+    def signature(self) -> str:
+        """Text that changes whenever the images do; empty if a table has none."""
+        signatures = [getattr(table, "signature", "") for table in self.parts.values()]
+        return " ".join(signatures) if all(signatures) else ""

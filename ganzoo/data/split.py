@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +12,16 @@ import numpy as np
 import torch
 
 from ganzoo.base.storage import read_metadata, read_tensors, tensor_bytes
+from ganzoo.data.identity import NONE, find, first_copy, sha256_of
 from ganzoo.errors import BadData, CorruptFile
 
 SPLIT = "split.safetensors"
 """File name of the split in a run folder."""
 Labels = np.ndarray[Any, np.dtype[np.int64]]
-NONE: Labels = np.empty(0, dtype=np.int64)
 Groups = list[tuple[str, Labels]]
+ARRAYS = ("train", "labelled", "labels", "test", "validation")
+KEYED = "2"
+"""Version of split files that identify images by their keys; before, they were known by their positions."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,76 @@ class Split:
         labels: Labels of the labelled images `[L]`.
         test: Images held out for testing; empty if the data set has a test table of its own.
         validation: Images held out of training by which the best weights may be selected; empty by default.
+        keys: Keys of all images of the table, by which they are known when the data are moved or renamed.
+    """
+
+    train: Labels
+    labelled: Labels
+    labels: Labels
+    test: Labels
+    validation: Labels
+    keys: Labels
+
+    @property
+    def positions(self) -> Labels:
+        """Positions of the labelled images in `train` `[L]`."""
+        order = np.argsort(self.train, kind="stable")
+        return order[np.searchsorted(self.train[order], self.labelled)]
+
+    @property
+    def stored(self) -> SavedSplit:
+        """The split as a file keeps it: by the keys of its images."""
+        by_key = {name: self.keys[getattr(self, name)] for name in ("train", "test", "validation")}
+        return SavedSplit(labelled=self.positions, labels=self.labels, keyed=True, **by_key)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the keys of all images, and of the labels."""
+        return self.stored.hash
+
+    def check(self, known: Labels, class_names: Sequence[str], has_test_table: bool) -> None:
+        """Check that this split fits a data set.
+
+        Args:
+            known: Label of every image of the training table `[N]`, -1 for none.
+            class_names: Names of the classes.
+            has_test_table: Whether the data set has test images of its own.
+
+        Raises:
+            BadData: The split was made for other data, or contradicts itself.
+        """
+        held_out = np.concatenate([self.test, self.validation])
+        if has_test_table and len(self.test):
+            raise BadData(
+                "the split was made for other data: it holds out training images, and this data has test images of "
+                "its own"
+            )
+        if wrong := np.flatnonzero(known[self.labelled] != self.labels).tolist():
+            i = wrong[0]
+            raise BadData(
+                f"the split was made for other data: image {self.labelled[i]} has class {known[self.labelled[i]]} in "
+                f"the data, and class {self.labels[i]} in the split"
+            )
+        if len(np.setdiff1d(self.labelled, self.train)) or len(np.intersect1d(self.train, held_out)):
+            raise BadData("the split contradicts itself: it holds out images that it labels or trains on")
+        for k, name in enumerate(class_names):
+            if k not in self.labels:
+                raise BadData(f"class '{name}' has no labelled image in the split; add one, or use another split")
+
+
+@dataclass(frozen=True)
+class SavedSplit:
+    """A split as a file keeps it.
+
+    Attributes:
+        train: Keys of the images used for training `[N]`.
+        labelled: Positions in `train` of the images whose labels may be used `[L]`.
+        labels: Labels of these images `[L]`.
+        test: Keys of the images held out for testing.
+        validation: Keys of the images held out for validation.
+        keyed: Whether images are identified by keys. In files of earlier versions, `train`, `labelled`, `test` and
+            `validation` are positions in the training table.
+        path: The file, for messages.
     """
 
     train: Labels
@@ -39,20 +111,24 @@ class Split:
     labels: Labels
     test: Labels
     validation: Labels = field(default_factory=lambda: NONE)
+    keyed: bool = False
+    path: Path = Path(SPLIT)
 
     @property
     def arrays(self) -> dict[str, Labels]:
-        """Indices and labels by name; `validation` only if there are such images."""
-        arrays = {"train": self.train, "labelled": self.labelled, "labels": self.labels, "test": self.test}
-        return {**arrays, **({"validation": self.validation} if len(self.validation) else {})}
+        """Arrays by name; `validation` only if there are such images."""
+        arrays: dict[str, Labels] = {name: getattr(self, name) for name in ARRAYS}
+        return {name: array for name, array in arrays.items() if name != "validation" or len(array)}
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all indices and labels."""
-        digest = hashlib.sha256()
-        for array in self.arrays.values():
-            digest.update(np.int64(len(array)).tobytes() + np.ascontiguousarray(array, dtype="<i8").tobytes())
-        return digest.hexdigest()
+        """SHA-256 of all arrays."""
+        return sha256_of(*self.arrays.values())
+
+    @property
+    def trained(self) -> Labels:
+        """Keys of the images that a model was trained on, or selected by; none in files of earlier versions."""
+        return np.concatenate([self.train, self.validation]) if self.keyed else NONE
 
     def to_bytes(self, metadata: Mapping[str, str] | None = None) -> bytes:
         """Return the content of a safetensors file.
@@ -61,7 +137,8 @@ class Split:
             metadata: Entries of the file's metadata besides the hash.
         """
         tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
-        return tensor_bytes(tensors, {"sha256": self.hash, **(metadata or {})})
+        format_ = {"format": KEYED} if self.keyed else {}
+        return tensor_bytes(tensors, {"sha256": self.hash, **format_, **(metadata or {})})
 
     @staticmethod
     def metadata(path: Path) -> dict[str, str]:
@@ -70,13 +147,13 @@ class Split:
         Raises:
             CorruptFile: The file is damaged.
         """
-        split, metadata = Split.load(path), read_metadata(path)
+        split, metadata = SavedSplit.load(path), read_metadata(path)
         if metadata.get("sha256") != split.hash:
             raise CorruptFile(f"{path} is damaged: its SHA-256 does not match its content; restore the file")
         return metadata
 
     @classmethod
-    def of(cls, location: str | Path, class_names: Sequence[str] | None = None) -> Split:
+    def of(cls, location: str | Path, class_names: Sequence[str] | None = None) -> SavedSplit:
         """Read the split of a run folder, or a split file.
 
         Args:
@@ -98,54 +175,51 @@ class Split:
             )
         return cls.load(path)
 
-    def check(self, known: Labels, usable: Labels, class_names: Sequence[str], has_test_table: bool) -> None:
-        """Check that this split fits a data set.
-
-        Args:
-            known: Label of every image of the training table `[N]`, -1 for none.
-            usable: Indices of the images that can be read.
-            class_names: Names of the classes.
-            has_test_table: Whether the data set has test images of its own.
-
-        Raises:
-            BadData: The split was made for other data, or contradicts itself.
-        """
-        held_out = np.concatenate([self.test, self.validation])
-        unknown = np.setdiff1d(np.concatenate([self.train, held_out]), usable)
-        if len(unknown):
-            raise BadData(
-                f"the split was made for other data: its image {unknown[0]} is not one of the {len(usable)} usable "
-                "images; give the split of a run on the same data"
-            )
-        if has_test_table and len(self.test):
-            raise BadData(
-                "the split was made for other data: it holds out training images, and this data has test images of "
-                "its own"
-            )
-        if wrong := np.flatnonzero(known[self.labelled] != self.labels).tolist():
-            i = wrong[0]
-            raise BadData(
-                f"the split was made for other data: image {self.labelled[i]} has class {known[self.labelled[i]]} in "
-                f"the data, and class {self.labels[i]} in the split"
-            )
-        if len(np.setdiff1d(self.labelled, self.train)) or len(np.intersect1d(self.train, held_out)):
-            raise BadData("the split contradicts itself: it holds out images that it labels or trains on")
-        for k, name in enumerate(class_names):
-            if k not in self.labels:
-                raise BadData(f"class '{name}' has no labelled image in the split; add one, or use another split")
-
     @classmethod
-    def load(cls, path: Path) -> Split:
+    def load(cls, path: Path) -> SavedSplit:
         """Read a file that `to_bytes` wrote, without comparing its hash.
 
         Raises:
             CorruptFile: The file is not a split.
         """
-        tensors = read_tensors(path)
+        tensors, keyed = read_tensors(path), read_metadata(path).get("format") == KEYED
         try:
-            return cls(**{name: tensor.numpy() for name, tensor in tensors.items()})
+            return cls(**{name: tensor.numpy() for name, tensor in tensors.items()}, keyed=keyed, path=path)
         except TypeError as error:
             raise CorruptFile(f"{path} is not a split; give a run folder, or the {SPLIT} of one") from error
+
+    def match(self, keys: Labels, readable: Labels) -> Split:
+        """Find the images of the split in a data set, wherever they lie and whatever they are called there.
+
+        Args:
+            keys: Keys of all images of the training table `[N]`.
+            readable: Numbers of the images that can be read.
+
+        Raises:
+            BadData: Images are missing.
+        """
+        found = {name: getattr(self, name) for name in ("train", "test", "validation")}
+        if self.keyed:
+            places = find(np.concatenate([*found.values()]), keys[readable])
+            places = np.where(places < 0, -1, np.append(readable, -1)[places])
+            sizes = np.cumsum([len(array) for array in found.values()])[:-1]
+            found = dict(zip(found, np.split(places, sizes), strict=True))
+        everywhere = np.concatenate([*found.values()])
+        if missing := int((~np.isin(everywhere, readable)).sum()):
+            raise BadData(
+                f"the images of the data have changed since {self.path} was written: {missing:,} of its "
+                f"{len(everywhere):,} images are not among the readable ones; restore them, or name the place where "
+                "they are now with --data"
+            )
+        labelled = found["train"][self.labelled] if self.keyed else self.labelled
+        return Split(labelled=labelled, labels=self.labels, keys=keys, **found)
+
+
+def trained_on(model: str | Path) -> Labels:
+    """Return the keys of the images that a run was trained on; none if a model is not in its run folder."""
+    folders = Path(model), Path(model).parent
+    paths = [folder / SPLIT for folder in folders if (folder / SPLIT).is_file()]
+    return SavedSplit.of(paths[0]).trained if paths else NONE
 
 
 @dataclass(frozen=True)
@@ -167,21 +241,42 @@ class SplitSettings:
     validation: int = 0
 
 
-def make_split(known: Labels, class_names: Sequence[str], settings: SplitSettings) -> Split:
+@dataclass(frozen=True)
+class Candidates:
+    """The images among which a split is drawn.
+
+    Attributes:
+        labels: Label of every image of the table `[N]`, -1 for none.
+        keys: Keys of all images of the table `[N]`.
+        hashes: Hashes by which exact copies are found `[N]`.
+        members: Numbers of the images that may be used.
+        trained: Whether a model from which the run begins was trained on an image `[N]`; these are not held out.
+    """
+
+    labels: Labels
+    keys: Labels
+    hashes: Labels
+    members: Labels
+    trained: np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def make_split(images: Candidates, class_names: Sequence[str], settings: SplitSettings) -> Split:
     """Draw a split that is balanced over the classes.
 
     A given number of labels is drawn before the validation images, so that the labels are the same with and without
-    validation.
+    validation. Exact copies of an image are held out with it, or not at all.
 
     Args:
-        known: Label of every image `[N]`, -1 for none.
+        images: The images.
         class_names: Names of the classes.
         settings: Numbers and seeds.
 
     Raises:
         BadData: There are too few labelled images, or a class has none.
     """
-    test = _hold_out(known, settings.held_out, np.random.default_rng([settings.test_seed, 1]))
+    members, known, copies = images.members, images.labels[images.members], first_copy(images.hashes[images.members])
+    rng = np.random.default_rng([settings.test_seed, 1])
+    test = _with_copies(_hold_out(known, settings.held_out, rng, images.trained[members]), copies)
     train = np.setdiff1d(np.arange(len(known)), test)
     labelled = validation = NONE
     if settings.labels != "all":
@@ -192,12 +287,26 @@ def make_split(known: Labels, class_names: Sequence[str], settings: SplitSetting
         rng = np.random.default_rng([settings.split_seed, 3])
         groups = _by_class(known, np.setdiff1d(train, labelled), class_names)
         noun, flag = "labels for validation", "--set data.validation="
-        validation = _draw_balanced(groups, settings.validation, rng, noun, flag)
+        validation = np.setdiff1d(
+            _with_copies(_draw_balanced(groups, settings.validation, rng, noun, flag), copies), labelled
+        )
         train = np.setdiff1d(train, validation)
     if settings.labels == "all":
         labelled = train[known[train] >= 0]
     _by_class(known, labelled, class_names)
-    return Split(train, labelled, known[labelled], test, validation)
+    return Split(members[train], members[labelled], known[labelled], members[test], members[validation], images.keys)
+
+
+def _with_copies(drawn: Labels, copies: Labels) -> Labels:
+    """Return the images of whose copies the first one was drawn, in ascending order.
+
+    Args:
+        drawn: Numbers of images.
+        copies: Number of the first copy of each image `[N]`.
+    """
+    chosen = np.zeros(len(copies), dtype=bool)
+    chosen[drawn] = True
+    return np.flatnonzero(chosen[copies])
 
 
 def _by_class(known: Labels, members: Labels, class_names: Sequence[str]) -> Groups:
@@ -252,13 +361,22 @@ def _shares(count: int, sizes: list[int], rng: np.random.Generator) -> list[int]
     return [int(s) for s in shares]
 
 
-def _hold_out(known: Labels, fraction: float, rng: np.random.Generator) -> Labels:
-    """Draw a fraction of every class, or of the images without a label if no image has one."""
+def _hold_out(
+    known: Labels, fraction: float, rng: np.random.Generator, trained: np.ndarray[Any, np.dtype[np.bool_]]
+) -> Labels:
+    """Draw a fraction of every class, or of the images without a label if no image has one.
+
+    Args:
+        known: Label of every image `[N]`, -1 for none.
+        fraction: Fraction in [0, 1).
+        rng: Source of randomness.
+        trained: Which images must not be drawn `[N]`.
+    """
     if not fraction:
-        return np.empty(0, dtype=np.int64)
+        return NONE
     classes = [k for k in np.unique(known) if k >= 0] or [-1]
     drawn = []
     for k in classes:
-        members = np.flatnonzero(known == k)
-        drawn.append(rng.permutation(members)[: round(fraction * len(members))])
+        members = rng.permutation(np.flatnonzero(known == k))
+        drawn.append(members[~trained[members]][: round(fraction * len(members))])
     return np.sort(np.concatenate(drawn).astype(np.int64))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping
@@ -15,11 +14,13 @@ import torch
 
 from ganzoo.base.device import make_backend
 from ganzoo.config.schema import FILE, ComponentConfig, Config, DataConfig
+from ganzoo.data.cache import known_facts
+from ganzoo.data.identity import NONE
 from ganzoo.data.locate import open_source
-from ganzoo.data.prepare import Dataset, inspect_images, prepare_data
+from ganzoo.data.prepare import Dataset, data_to_judge
 from ganzoo.data.source import Source
-from ganzoo.data.split import SPLIT, Split
-from ganzoo.errors import BadData, Incompatible
+from ganzoo.data.split import SPLIT, SavedSplit, trained_on
+from ganzoo.errors import BadData, Incompatible, NoSuchData
 from ganzoo.metrics.evidence import Evidence, Extractor, Metric
 from ganzoo.metrics.score import Score
 from ganzoo.metrics.scores_file import save_scores
@@ -223,15 +224,18 @@ def read_images(
                 "a model folder outside of its run does not record its data; give images to compare with by --data"
             )
         config = Config.load(run / FILE).data
-        split = Split.of(run / SPLIT) if (run / SPLIT).is_file() else None
-    config = config.model_copy(update={"skip_corrupt": config.skip_corrupt or skip_corrupt})
-    source = open_source(config, registry)
+        split = SavedSplit.of(run / SPLIT)
+    config = config.model_copy(update={"skip_corrupt": config.skip_corrupt or skip_corrupt, "fit": gan.fit})
+    try:
+        source = open_source(config, registry)
+    except NoSuchData as error:
+        raise NoSuchData(
+            f"{str(error).rstrip('.')}; if the data of the run were moved, name them with --data"
+        ) from error
     _check_source(gan, source, config, warnings)
-    if split is not None:  # hold out the same images as the run; the extractor may use all other labels
-        labels = source.train.labels[split.train]
-        split = dataclasses.replace(split, labelled=split.train[labels >= 0], labels=labels[labels >= 0])
-    config = config.model_copy(update={"fit": gan.fit, "split": None, "labels": "all"})
-    dataset = prepare_data(source, config, gan.shape._replace(classes=len(source.class_names)), gan.device, split)
+    shape = gan.shape._replace(classes=len(source.class_names))
+    dataset = data_to_judge(source, config, shape, gan.device, split, trained_on(run) if run else NONE)
+    warnings += dataset.notes
     if dataset.corrupt:
         warnings.append(
             f"{len(dataset.corrupt):,} of {len(source.train) + len(source.test or ()):,} images cannot be read and are "
@@ -252,11 +256,11 @@ def _check_source(gan: GAN, source: Source, config: DataConfig, warnings: list[s
     Raises:
         Incompatible: The data set has other classes.
     """
-    channels, side = inspect_images(source, config.skip_corrupt)
-    if channels != gan.shape.channels or side != min(gan.shape.height, gan.shape.width):
+    facts = known_facts(source, config.skip_corrupt)
+    if facts.channels != gan.shape.channels or facts.side != min(gan.shape.height, gan.shape.width):
         warnings.append(
-            f"images with a smaller side of {side} pixels and {channels} channels are converted to the shape of the "
-            f"model: {gan.shape.size} pixels, {gan.shape.channels} channels"
+            f"images with a smaller side of {facts.side} pixels and {facts.channels} channels are converted to the "
+            f"shape of the model: {gan.shape.size} pixels, {gan.shape.channels} channels"
         )
     if gan.class_names and source.class_names and list(source.class_names) != list(gan.class_names):
         raise Incompatible(

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganzoo.base.device import Backend
 from ganzoo.base.pictures import to_uint8
 from ganzoo.data import Dataset
-from ganzoo.data.prepare import Images
+from ganzoo.data.images import Images
 from ganzoo.errors import BadData
 from ganzoo.metrics.moments import Moments
 from ganzoo.metrics.score import Stamp

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ganzoo.base.storage import read_json, write_file
 from ganzoo.config.keys import MODEL_KEYS
-from ganzoo.data import SPLIT, Dataset, Split
+from ganzoo.data import SPLIT, Dataset, SavedSplit
 from ganzoo.errors import BadData, GanzooError, Notice
 from ganzoo.metrics.evaluate import read_images
 from ganzoo.metrics.scores_file import read_scores
@@ -204,7 +204,7 @@ def label_split(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, An
     """Count the labelled and the held-out images of each class; None if the run has no split yet."""
     if not (run.path / SPLIT).is_file():
         return None
-    split = Split.of(run.path)
+    split = SavedSplit.of(run.path)
     labelled = Counter(split.labels.tolist())
     held_out = Counter(data.test_labels.tolist()) if data else Counter()
     names = list(gan.class_names) if gan else []

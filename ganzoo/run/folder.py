@@ -23,7 +23,9 @@ from ganzoo.config.files import differences
 from ganzoo.config.resolve import qualify
 from ganzoo.config.schema import FILE as CONFIG
 from ganzoo.config.schema import Config
-from ganzoo.data import SPLIT, Dataset, Split
+from ganzoo.data import SPLIT, Dataset, SavedSplit
+from ganzoo.data.images import pixels_sha256
+from ganzoo.data.stream import Streamed
 from ganzoo.errors import CannotWrite, CorruptFile, GanzooError, RunMismatch
 from ganzoo.registry.component import describe
 from ganzoo.registry.discovery import Registry
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
 STATE_FILES = ("weights.safetensors", "averaged.safetensors", "optimizers.safetensors", "state.json")
+LOCK = ".lock"
 METRICS, WARNINGS, ENVIRONMENT = "metrics.jsonl", "warnings.jsonl", "environment.json"
 FORMER_WARNINGS, FORMER_KEYS = "troubles.jsonl", {"said": "message"}
 FORMER_METRICS = {
@@ -76,6 +79,7 @@ class Run:
         self._board: SummaryWriter | None = None
         self._trackers: dict[str, GeneralTracker] = {}
         self._lock: IO[bytes] | None = None
+        self._moved: Config | None = None
 
     @classmethod
     def open(cls, path: Path, config: Config, registry: Registry) -> Run:
@@ -94,7 +98,7 @@ class Run:
         if (path / CONFIG).is_file():
             run._reopen(config, registry)
             return run
-        leftovers = {"samples", "checkpoints", ENVIRONMENT}  # of a start that was interrupted
+        leftovers = {"samples", "checkpoints", ENVIRONMENT, LOCK}  # of a start that was interrupted
         if path.exists() and (not path.is_dir() or any(p.name not in leftovers for p in path.iterdir())):
             raise CannotWrite(f"{path} exists and is not a run folder; choose another with --out")
         with writing(path):
@@ -108,6 +112,8 @@ class Run:
     def _reopen(self, config: Config, registry: Registry) -> None:
         """Lock and repair an existing run folder, after comparing its configuration."""
         path, old = self.path, canonical(self.config(), registry)
+        if config.data.source != old.data.source:  # the split says whether these are the same data
+            self._moved, old = config, replace_source(old, config.data.source)
         if rows := differences(old.to_dict(), config.to_dict()):
             listed = "\n  ".join(rows)
             raise RunMismatch(
@@ -132,7 +138,7 @@ class Run:
             RunMismatch: Another process has locked it.
         """
         if fcntl:
-            self._lock = (self.path / CONFIG).open("rb")
+            self._lock = (self.path / LOCK).open("ab")
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -158,26 +164,30 @@ class Run:
             RunMismatch: The data have changed since the run began, or the split is missing.
         """
         path = self.path / SPLIT
-        now = {
-            "split": data.split.hash,
-            "classes": json.dumps(list(data.class_names)),
-            "pixels": data.train.fingerprint(),
-        }
+        classes = json.dumps(list(data.class_names))
         if not path.is_file() and self.checkpoints():
             raise RunMismatch(
                 f"{path} is missing, so it is unknown which labels were used; restore it, or choose another folder "
                 "with --out"
             )
         if not path.is_file():
-            write_file(path, data.split.to_bytes(now))
-            return
-        saved = Split.metadata(path)
-        nouns = {"split": "number of images, or their labels,", "classes": "class names", "pixels": "images"}
-        if changed := [key for key in nouns if saved.get(key) != now[key]]:
+            write_file(path, data.split.stored.to_bytes({"classes": classes}))
+        saved = SavedSplit.metadata(path)
+        former = saved.get("pixels")  # in split files of earlier versions, which know images by their positions
+        if changed := [
+            *(["class names"] if saved.get("classes") != classes else []),
+            *(
+                ["images"]
+                if former and not isinstance(data.train, Streamed) and former != pixels_sha256(data.train)
+                else []
+            ),
+        ]:
             raise RunMismatch(
-                f"the {nouns[changed[0]]} of the data have changed since {self.path} began; "
+                f"the {changed[0]} of the data have changed since {self.path} began; "
                 "restore the data, or choose another folder with --out"
             )
+        if self._moved:
+            write_file(self.path / CONFIG, self._moved.to_json().encode())
 
     def checkpoints(self) -> list[Path]:
         """Return the complete checkpoints, oldest first."""
@@ -334,6 +344,11 @@ class Run:
         path = self.path / "samples" / f"{step:06d}.png"
         write_file(path, content)
         return path
+
+
+def replace_source(config: Config, source: str) -> Config:
+    """Return a configuration with its data in another place."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
 
 
 def new_folder(root: Path, name: str) -> Path:

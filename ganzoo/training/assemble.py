@@ -11,10 +11,13 @@ from ganzoo.base.device import Backend, make_backend, seed_everything
 from ganzoo.config.resolve import choose_size
 from ganzoo.config.schema import Config
 from ganzoo.data.batches import Batches, seed_of
+from ganzoo.data.cache import known_facts
+from ganzoo.data.identity import NONE
 from ganzoo.data.locate import open_source
-from ganzoo.data.prepare import Dataset, inspect_images, prepare_data
+from ganzoo.data.prepare import Dataset, prepare_data
+from ganzoo.data.prepared import sides_of
 from ganzoo.data.source import Source
-from ganzoo.data.split import Split
+from ganzoo.data.split import SavedSplit, trained_on
 from ganzoo.errors import Incompatible
 from ganzoo.metrics.best import BestMetric
 from ganzoo.model.gan import GAN
@@ -40,7 +43,7 @@ class Built:
 
 
 def assemble(
-    config: Config, registry: Registry | None = None, split: Split | None = None, resuming: bool = False
+    config: Config, registry: Registry | None = None, split: SavedSplit | None = None, resuming: bool = False
 ) -> Experiment:
     """Create the objects of a run. Every reason not to train is found here.
 
@@ -75,9 +78,10 @@ def assemble(
 def find_images(config: Config, registry: Registry) -> tuple[Source, ImageShape]:
     """Return the data set of a run, and the shape that its images are given."""
     source = open_source(config.data, registry)
-    channels, native = inspect_images(source, config.data.skip_corrupt)
-    height, width = choose_size(config, native, registry)
-    return source, ImageShape(config.data.channels or channels, height, width, len(source.class_names))
+    facts = known_facts(source, config.data.skip_corrupt)
+    prepared = sides_of(source.folder) if source.folder and not config.data.sides else None
+    height, width = prepared or choose_size(config, facts.side, registry)
+    return source, ImageShape(config.data.channels or facts.channels, height, width, len(source.class_names))
 
 
 def build(config: Config, shape: ImageShape, source: Source, registry: Registry, resuming: bool) -> Built:
@@ -100,14 +104,15 @@ def build(config: Config, shape: ImageShape, source: Source, registry: Registry,
 
 
 def read_images(
-    config: Config, source: Source, shape: ImageShape, gan: GAN, backend: Backend, split: Split | None
+    config: Config, source: Source, shape: ImageShape, gan: GAN, backend: Backend, split: SavedSplit | None
 ) -> Dataset:
     """Decode, hold out and split the images of a run."""
     if config.data.shift >= min(shape.height, shape.width):
         raise Incompatible(f"images of {shape.size} cannot be shifted by {config.data.shift} pixels: see data.shift")
     if split is None and config.data.split:
-        split = Split.of(config.data.split, source.class_names)
-    data = prepare_data(source, config.data, shape, backend.device, split)
+        split = SavedSplit.of(config.data.split, source.class_names)
+    trained = trained_on(config.init_from) if config.init_from else NONE
+    data = prepare_data(source, config.data, shape, backend.device, split, trained)
     if gan.strategy.needs_labels and not len(data.labelled):
         raise Incompatible(f"ssl '{config.ssl.name}' needs labelled images, and none is left for it; see --labels")
     return data

@@ -21,7 +21,7 @@ def test_the_header_counts_the_labels_of_each_class(
             for i in range(images):
                 path = tmp_path / "set" / part / f"c{k:02}" / f"{i}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                Image.new("L", (16, 16), 10 * k + i).save(path)
+                Image.new("L", (16, 16), 10 * k + i + 5 * (part == "Testing")).save(path)
     words = ["train", *small, "--data", "set", "--set", "data.labels=all", "--out", "r"]
     done = cli(*words)
     assert done.exit_code == 0, done.output

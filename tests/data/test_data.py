@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,13 +20,16 @@ from PIL import Image
 from ganzoo import ImageShape, configure
 from ganzoo.base.pictures import from_uint8, prepare, to_uint8
 from ganzoo.config.schema import DataConfig
-from ganzoo.data import Batches, Dataset, Draw, Split, open_source, prepare_data
+from ganzoo.data import Batches, Dataset, Draw, open_source, prepare_data
 from ganzoo.data.batches import Stream
-from ganzoo.data.prepare import InMemory, inspect_images
-from ganzoo.data.split import SplitSettings, make_split
+from ganzoo.data.cache import known_facts
+from ganzoo.data.decode import inspect_images
+from ganzoo.data.split import Candidates, SavedSplit, Split, SplitSettings
+from ganzoo.data.split import make_split as draw_split
 from ganzoo.data.views import shift
 from ganzoo.errors import BadData, BadOption, CorruptFile, Notice
 from ganzoo.registry.discovery import installed
+from tests.conftest import everything
 
 CPU = torch.device("cpu")
 
@@ -47,14 +51,19 @@ def folder(tmp_path: Path) -> Path:
 def load(path: object, size: int = 16, **values: object) -> Dataset:
     config = DataConfig(source=str(path), size=size, **values)  # type: ignore[arg-type]
     source = open_source(config, installed())
-    channels, _ = inspect_images(source, config.skip_corrupt)
-    shape = ImageShape(config.channels or channels, size, size, len(source.class_names))
+    channels = config.channels or known_facts(source, config.skip_corrupt).channels
+    shape = ImageShape(channels, size, size, len(source.class_names))
     return prepare_data(source, config, shape, CPU)
 
 
 def pixels(data: Dataset) -> list[int]:
-    assert isinstance(data.train, InMemory)
-    return [int(x) for x in data.train.pixels[:, 0, 0, 0]]
+    return [int(x) for x in everything(data.train)[:, 0, 0, 0]]
+
+
+def make_split(known: np.ndarray[Any, Any], names: list[str], settings: SplitSettings) -> Split:
+    """Draw a split of images that are all different."""
+    numbers = np.arange(len(known))
+    return draw_split(Candidates(known, numbers, numbers, numbers, np.zeros(len(known), dtype=bool)), names, settings)
 
 
 def test_folder_of_classes(folder: Path) -> None:
@@ -62,7 +71,7 @@ def test_folder_of_classes(folder: Path) -> None:
     assert data.class_names == ["cat", "dog"]
     assert (len(data.train), len(data.test), len(data.labelled)) == (16, 4, 16)
     assert all(level // 100 == int(label) for level, label in zip(pixels(data), data.labels, strict=True))
-    assert sorted(pixels(data) + [int(x) for x in data.test.pixels[:, 0, 0, 0]]) == sorted(  # type: ignore[attr-defined]
+    assert sorted(pixels(data) + [int(x) for x in everything(data.test)[:, 0, 0, 0]]) == sorted(
         [100 * k + i for k in (0, 1) for i in range(10)]
     )
 
@@ -117,9 +126,8 @@ def test_zip_is_the_folder(folder: Path, tmp_path: Path, top: str) -> None:
     assert a.split.hash == b.split.hash
     assert a.class_names == b.class_names
     assert pixels(a) == pixels(b)
-    streamed = load(tmp_path / "set.zip", memory=1, workers=2)
-    index = torch.arange(len(a.train))
-    assert torch.equal(next(iter(streamed.train.batches(iter([index])))), a.train.pixels)  # type: ignore[attr-defined]
+    streamed = load(tmp_path / "set.zip", memory=1, cache=False, workers=2)
+    assert torch.equal(everything(streamed.train), everything(a.train))
 
 
 def test_links_are_followed_once(folder: Path) -> None:
@@ -158,8 +166,9 @@ def test_parquet_folder(tmp_path: Path) -> None:
     import datasets
 
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["no", "yes"])})
-    for part, n in (("train", 12), ("test", 4)):
-        rows = {"image": [Image.new("RGB", (8, 8), (i, i, i)) for i in range(n)], "label": [i % 2 for i in range(n)]}
+    for part, n, first in (("train", 12, 0), ("test", 4, 20)):
+        levels = range(first, first + n)
+        rows = {"image": [Image.new("RGB", (8, 8), (i, i, i)) for i in levels], "label": [i % 2 for i in range(n)]}
         (tmp_path / "hub").mkdir(exist_ok=True)
         datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "hub" / f"{part}.parquet")
     data = load(tmp_path / "hub", 8)
@@ -255,11 +264,11 @@ def test_small_and_empty_classes() -> None:
 
 def test_split_file_round_trip_and_damage(tmp_path: Path) -> None:
     split = make_split(KNOWN, NAMES, SplitSettings(12, 0, 0.2, 0))
-    (tmp_path / "s").write_bytes(split.to_bytes())
-    assert Split.load(tmp_path / "s").hash == split.hash
+    (tmp_path / "s").write_bytes(split.stored.to_bytes())
+    assert SavedSplit.of(tmp_path / "s").match(split.keys, split.keys).hash == split.hash
     (tmp_path / "s").write_bytes(b"nonsense")
     with pytest.raises(CorruptFile, match="safetensors"):
-        Split.load(tmp_path / "s")
+        SavedSplit.load(tmp_path / "s")
 
 
 def test_no_label_outside_the_split_is_left(folder: Path) -> None:
@@ -275,11 +284,11 @@ def test_no_label_outside_the_split_is_left(folder: Path) -> None:
 # --- what is wrong with bad data ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("memory", [2**31, 1])
-def test_corrupt_image_is_named_or_skipped(folder: Path, memory: int) -> None:
+@pytest.mark.parametrize(("memory", "cache"), [(2**31, True), (2**31, False), (1, False)])
+def test_corrupt_image_is_named_or_skipped(folder: Path, memory: int, cache: bool) -> None:
     (folder / "cat" / "3.png").write_bytes((folder / "cat" / "4.png").read_bytes()[:40])
     (folder / "dog" / "5.png").write_text("not an image")
-    data = load(folder, skip_corrupt=True, memory=memory)
+    data = load(folder, skip_corrupt=True, memory=memory, cache=cache)
     assert [Path(c).parts[-2:] for c in data.corrupt] == [("cat", "3.png"), ("dog", "5.png")]
     assert len(data.train) + len(data.test) == 18
     with pytest.raises(BadData, match=r"cat/3.png cannot be read .*--skip-corrupt"):
@@ -356,7 +365,7 @@ def test_players_draw_independently_and_views_share_images(folder: Path) -> None
 
 
 def test_streamed_batches_equal_those_in_memory(folder: Path) -> None:
-    held, streamed = batches(load(folder)), batches(load(folder, memory=1, workers=1))
+    held, streamed = batches(load(folder)), batches(load(folder, memory=1, cache=False, workers=1))
     for i in (0, 1, 2, 7):
         assert torch.equal(Draw(held, "d", i).view("weak"), Draw(streamed, "d", i).view("weak"))
 
@@ -383,7 +392,7 @@ def test_real_mnist(shared_data: Path) -> None:
     config = DataConfig(source=str(shared_data / "mnist"))
     source = open_source(config, installed())
     assert (len(source.train), len(source.test or ()), len(source.class_names)) == (60_000, 10_000, 10)
-    assert inspect_images(source, False) == (1, 28)
+    assert (inspect_images(source, False).channels, inspect_images(source, False).side) == (1, 28)
     assert np.bincount(source.train.labels)[:3].tolist() == [5923, 6742, 5958]
 
 
@@ -395,7 +404,7 @@ def test_a_zip_with_backslashes_is_read(folder: Path, tmp_path: Path) -> None:
     zipped, whole = load(tmp_path / "w.zip"), load(folder)
     assert zipped.class_names == whole.class_names
     assert pixels(zipped) == pixels(whole)
-    streamed = load(tmp_path / "w.zip", memory=1, workers=0)
+    streamed = load(tmp_path / "w.zip", memory=1, cache=False, workers=0)
     assert next(streamed.train.batches(iter([torch.arange(3)])))[:, 0, 0, 0].tolist() == pixels(whole)[:3]
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.write(next(folder.rglob("*.png")), "..\\evil.png")
@@ -404,8 +413,8 @@ def test_a_zip_with_backslashes_is_read(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_class_is_the_same_in_either_unicode_form(tmp_path: Path) -> None:
-    for part, form in (("train", "NFC"), ("test", "NFD")):
-        for i in range(4):
+    for part, form, first in (("train", "NFC", 0), ("test", "NFD", 4)):
+        for i in range(first, first + 4):
             picture(tmp_path / "s" / part / unicodedata.normalize(form, "Café") / f"{i}.png", i)
             picture(tmp_path / "s" / part / "tea" / f"{i}.png", 100 + i)
     data = load(tmp_path / "s")
@@ -427,7 +436,7 @@ def test_a_class_is_the_same_in_either_unicode_form(tmp_path: Path) -> None:
 def test_parts_in_common_spellings(folder: Path, tmp_path: Path, train: str, test: str, unlabelled: str) -> None:
     for part in (train, test):
         for k in range(2):
-            picture(tmp_path / "s" / part / "ab"[k] / "0.png", 100 * k)
+            picture(tmp_path / "s" / part / "ab"[k] / "0.png", 100 * k + (part == test))
     picture(tmp_path / "s" / unlabelled / "0.png", 7)
     data = load(tmp_path / "s")
     assert data.class_names == ["a", "b"]

@@ -220,7 +220,7 @@ def test_images_of_another_shape_are_said(run: Path, cli: Cli, tmp_path: Path) -
     assert done.exit_code == 0, done.output
     assert "are converted to the shape of the model: 16×16 pixels, 1 channels" in done.stderr
     assert "warning: 12 generated images for 512 features: the covariance does not have full rank" in done.stderr
-    assert "warning: subsets have 10 images instead of 1000: there are no more" in done.stderr
+    assert "warning: subsets have 12 images instead of 1000: there are no more" in done.stderr
     kept = [s for s in json.loads((run / "scores.json").read_text()) if s["stamp"]["real"].startswith("colour")]
     assert [len(s["warnings"]) for s in kept] == [3, 2]  # they stay with the scores
 

@@ -163,7 +163,7 @@ def test_resuming_drops_metrics_of_steps_taken_again(tmp_path: Path) -> None:
 
 def test_streamed_training_equals_training_in_memory(cli: Cli, small: list[str], tmp_path: Path) -> None:
     ok(cli("train", *small, "--steps", 6, "--out", "held"))
-    ok(cli("train", *small, "--steps", 6, "--out", "streamed", "--set", "data.memory=1", "--set", "data.workers=1"))
+    ok(cli("train", *small, "--steps", 6, "--out", "streamed", "--set", "data.memory=1", "--set", "data.cache=false"))
     assert same(weights(tmp_path / "held"), weights(tmp_path / "streamed"))
 
 

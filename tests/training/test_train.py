@@ -34,7 +34,7 @@ def test_a_run_folder_holds_everything(cli: Cli, small: list[str], tmp_path: Pat
     run = tmp_path / "runs" / "digits-kplus1-dcgan-1"
     assert {p.name for p in run.iterdir() if not p.name.startswith("events")} == {
         "config.json", "split.safetensors", "metrics.jsonl", "environment.json", "samples", "checkpoints", "model",
-        "report.html",
+        "report.html", ".lock",
     }  # fmt: skip
     assert list(run.glob("events.out.tfevents*"))
     assert Run(run).config() == configure(values={**SMALL, "steps": 4})
@@ -60,7 +60,9 @@ def test_a_run_folder_holds_everything(cli: Cli, small: list[str], tmp_path: Pat
 
 def test_no_pickle_is_written(cli: Cli, small: list[str], tmp_path: Path) -> None:
     ok(cli("train", *small, "--out", "r"))
-    suffixes = {p.suffix for p in (tmp_path / "r").rglob("*") if p.is_file() and "tfevents" not in p.name}
+    suffixes = {
+        p.suffix for p in (tmp_path / "r").rglob("*") if p.is_file() and p.stat().st_size and "tfevents" not in p.name
+    }
     assert suffixes == {".html", ".json", ".jsonl", ".md", ".png", ".safetensors"}
 
 

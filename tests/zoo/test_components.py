@@ -24,6 +24,7 @@ from ganzoo.strategy.networks import HeadedNetwork
 from ganzoo.testing import check_component
 from ganzoo.training.assemble import assemble
 from ganzoo.training.trainer import Trainer
+from tests.conftest import everything
 
 ALL = [
     installed().get(r.kind, f"{r.component.name}/test_resnet") if r.component.family else r
@@ -195,7 +196,7 @@ def test_improved_gan_discriminator_has_noise_in_training_only() -> None:
 def test_improved_gan_discriminator_is_initialised_from_data() -> None:
     experiment = assemble(configure(values={"disc": "mlp", "gen": "mlp", "data.size": 8, "precision": "fp32"}))
     critic = experiment.gan.networks["discriminator"].train()
-    x = from_uint8(experiment.data.train.pixels[:500])  # type: ignore[attr-defined]
+    x = from_uint8(everything(experiment.data.train)[:500])
     seen: dict[str, Tensor] = {}
     layers = {n: m for n, m in critic.named_modules() if isinstance(m, WeightNorm)}
     for name, layer in layers.items():

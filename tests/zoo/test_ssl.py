@@ -18,14 +18,15 @@ from PIL import Image
 import ganzoo
 from ganzoo import GAN, Component, ImageShape, configure, create
 from ganzoo.base.pictures import from_uint8, psnr
-from ganzoo.data import SPLIT, Split
+from ganzoo.data import SPLIT, SavedSplit
+from ganzoo.data.identity import picture_key
 from ganzoo.data.source import Source
 from ganzoo.errors import BadConfig, BadData, Incompatible
 from ganzoo.registry.discovery import Plugin, Registered, Registry, installed
 from ganzoo.strategy.base import SemiSupervised
 from ganzoo.training.assemble import assemble
 from ganzoo.training.trainer import Trainer
-from tests.conftest import STRATEGIES, needs
+from tests.conftest import STRATEGIES, everything, needs
 
 CLASSIFIERS = [s for s in STRATEGIES if issubclass(installed().get("ssl", s).component.load(), SemiSupervised)]
 LABELLED = [s for s in STRATEGIES if installed().get("ssl", s).component.load().needs_labels]
@@ -81,7 +82,9 @@ def poisoned(split: str = "") -> Source:
     if not split:
         return source
     labels = source.train.labels.copy()
-    outside = np.setdiff1d(np.arange(len(labels)), Split.of(split).labelled)
+    keys = np.array([picture_key(source.train.image(i)) for i in range(len(labels))])
+    saved = SavedSplit.of(split).match(keys, np.arange(len(labels)))
+    outside = np.setdiff1d(np.arange(len(labels)), saved.labelled)
     labels[outside] = (labels[outside] + 1 + outside % 9) % 10
     return replace(source, train=Relabelled(source.train, labels))
 
@@ -112,7 +115,7 @@ def test_labels_outside_the_split_change_no_bit(ssl: str, gan: bool, tmp_path: P
     if ssl == "supervised" and not gan:
         return
     kept = tmp_path / SPLIT
-    kept.write_bytes(assemble(config("supervised")).data.split.to_bytes())
+    kept.write_bytes(assemble(config("supervised")).data.split.stored.to_bytes())
     more = {"data.source": "me/poisoned", "data.split": str(kept), "steps": 4, "batch_size": 16}
     ends = []
     for options in ({}, {"split": str(kept)}):
@@ -122,7 +125,7 @@ def test_labels_outside_the_split_change_no_bit(ssl: str, gan: bool, tmp_path: P
         trainer = Trainer(assemble(configure(values=values, registry=registry), registry))
         for _ in range(4):
             trainer.train_step()
-        assert trainer.experiment.data.split.hash == Split.of(kept).hash
+        assert trainer.experiment.data.split.hash == SavedSplit.of(kept).hash
         ends.append((tensors(trainer), trainer.recorder.evaluate()))
     (clean, low), (poison, high) = ends
     assert clean.keys() == poison.keys()
@@ -134,20 +137,20 @@ def test_labels_outside_the_split_change_no_bit(ssl: str, gan: bool, tmp_path: P
 def test_the_test_above_can_fail(tmp_path: Path) -> None:
     kept = tmp_path / SPLIT
     whole = assemble(config("supervised")).data.split
-    kept.write_bytes(replace(whole, labelled=whole.labelled[:-1], labels=whole.labels[:-1]).to_bytes())
+    kept.write_bytes(replace(whole, labelled=whole.labelled[:-1], labels=whole.labels[:-1]).stored.to_bytes())
     source = poisoned(str(kept))
     with pytest.raises(BadData, match=f"image {whole.labelled[-1]} has class . in the data, and class . in the split"):
-        whole.check(source.train.labels, np.arange(len(source.train)), source.class_names, False)
+        whole.check(source.train.labels, source.class_names, False)
 
 
 @pytest.mark.parametrize("ssl", LABELLED)
 def test_the_split_is_kept_with_its_hash(ssl: str, tmp_path: Path) -> None:
     wanted = assemble(config("supervised")).data.split
     gan = ganzoo.train(config(ssl, steps=1, batch_size=8), tmp_path / "r")
-    kept = Split.of(tmp_path / "r")
+    kept = SavedSplit.of(tmp_path / "r")
     assert kept.hash == wanted.hash == gan.metadata["split"]
     assert json.loads((tmp_path / "r" / "model" / "config.json").read_text())["split"] == wanted.hash
-    assert np.array_equal(kept.labelled, wanted.labelled)
+    assert np.array_equal(kept.labelled, wanted.positions)
     assert [int((kept.labels == k).sum()) for k in range(10)] == [LABELS // 10] * 10
     other = assemble(config(ssl, **{"data.split_seed": 1})).data.split
     assert other.hash != wanted.hash
@@ -166,11 +169,11 @@ def test_a_split_is_used_again_and_survives_its_origin(tmp_path: Path) -> None:
         config("supervised", steps=1, batch_size=8, **{"data.split_seed": 7, "data.test_seed": 3}), tmp_path / "a"
     )
     ganzoo.train(reuse(tmp_path / "a"), tmp_path / "b")
-    assert Split.of(tmp_path / "b").hash == Split.of(tmp_path / "a").hash
+    assert SavedSplit.of(tmp_path / "b").hash == SavedSplit.of(tmp_path / "a").hash
     (tmp_path / "a" / SPLIT).rename(tmp_path / "elsewhere.safetensors")
     ganzoo.train(reuse(tmp_path / "a"), tmp_path / "b")  # its own copy is enough to continue
     ganzoo.train(reuse(tmp_path / "elsewhere.safetensors"), tmp_path / "c")
-    assert Split.of(tmp_path / "c").hash == Split.of(tmp_path / "b").hash
+    assert SavedSplit.of(tmp_path / "c").hash == SavedSplit.of(tmp_path / "b").hash
     with pytest.raises(BadData, match="there is no split"):
         ganzoo.train(reuse(tmp_path / "a"), tmp_path / "d")
 
@@ -180,19 +183,22 @@ def test_splits_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
     def refusal(**changed: Any) -> str:
         path = tmp_path / "changed.safetensors"
-        path.write_bytes(replace(split, **changed).to_bytes())
+        path.write_bytes(replace(split.stored, **changed).to_bytes())
         with pytest.raises(BadData) as caught:
             assemble(reuse(path))
         return str(caught.value)
 
-    few = split.labels != 3
-    assert "class '3' has no labelled image" in refusal(labelled=split.labelled[few], labels=split.labels[few])
+    few, saved = split.labels != 3, split.stored
+    assert "class '3' has no labelled image" in refusal(labelled=saved.labelled[few], labels=saved.labels[few])
     assert "has class" in refusal(labels=(split.labels + 1) % 10)
-    assert "is not one of the 1797 usable images" in refusal(test=split.test + 5000)
-    assert "the split contradicts itself" in refusal(test=np.append(split.test, split.train[0]))
-    assert "the split contradicts itself" in refusal(train=np.setdiff1d(split.train, split.labelled[:1]))
+    assert "359 of its 1,797 images are not among the readable ones" in refusal(test=saved.test + 1)
+    former = {"keyed": False, "train": split.train, "labelled": split.labelled, "test": split.test}
+    assert "the split contradicts itself" in refusal(**former | {"test": np.append(split.test, split.train[0])})
+    assert "the split contradicts itself" in refusal(
+        **former | {"train": np.setdiff1d(split.train, split.labelled[:1])}
+    )
     path = tmp_path / "named.safetensors"
-    path.write_bytes(split.to_bytes({"classes": '["cat", "dog"]'}))
+    path.write_bytes(split.stored.to_bytes({"classes": '["cat", "dog"]'}))
     with pytest.raises(BadData, match=r"its classes are \['cat', 'dog'\]"):
         assemble(reuse(path))
     with pytest.raises(BadConfig, match=r"data\.labels and data\.split cannot be combined"):
@@ -221,7 +227,7 @@ def restorer(ssl: str) -> tuple[GAN, torch.Tensor]:
     trainer = Trainer(assemble(configure(values=own | needs(ssl) | {"ssl": ssl})))
     for _ in range(trainer.config.steps):
         trainer.train_step()
-    return trainer.averaged, from_uint8(trainer.experiment.data.test.pixels)  # type: ignore[attr-defined]
+    return trainer.averaged, from_uint8(everything(trainer.experiment.data.test))
 
 
 @pytest.mark.parametrize("ssl", ["autoencoder", "mdgan", "aae"])

@@ -17,9 +17,9 @@ from ganzoo.base.pictures import from_uint8
 from ganzoo.base.storage import load_weights, read_tensors, tensor_bytes, write_file, writing
 from ganzoo.data import Dataset
 from ganzoo.data.batches import Stream
-from ganzoo.data.prepare import Images
+from ganzoo.data.images import Images
 from ganzoo.errors import BadData, CannotWrite, CorruptFile, Notice
-from ganzoo_zoo.extractors.cache import cache_folder
+from ganzoo_zoo.extractors.cache import weights_folder
 
 WIDTHS = (32, 64, 128)
 BATCH = 128
@@ -80,7 +80,7 @@ class Classifier:
 
     def __init__(self, steps: int = 300, lr: float = 2e-3, cache: str = "") -> None:
         self.steps, self.lr = steps, lr
-        self.folder = cache_folder(cache)
+        self.folder = weights_folder(cache)
         self.sha256 = ""
         self.network: Any = None
 

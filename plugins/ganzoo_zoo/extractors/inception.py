@@ -122,7 +122,7 @@ def download_weights() -> Path:
     Raises:
         BadOption: The download fails.
     """
-    path = cache.cache_folder() / URL.rpartition("/")[2]
+    path = cache.weights_folder() / URL.rpartition("/")[2]
     if not path.is_file():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

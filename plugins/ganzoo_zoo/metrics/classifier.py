@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.base.pictures import from_uint8
-from ganzoo.data.prepare import InMemory
+from ganzoo.data.images import InMemory
 from ganzoo.errors import BadData, Incompatible
 from ganzoo.metrics import Evidence
 from ganzoo.metrics.evidence import BATCH, choose_indices, read_batches
