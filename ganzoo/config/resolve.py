@@ -20,7 +20,7 @@ SHORT = {"gen": "generator", "disc": "discriminator"}
 """Short names of configuration keys."""
 DEFAULT = "default"
 """The preset that every run starts from."""
-SPLIT_KEYS = ("labels", "split_seed", "test_fraction", "test_seed", "validation")
+SPLIT_KEYS = ("labels", "label_distribution", "split_seed", "test_fraction", "test_seed", "validation")
 """Keys of `data` that a given split decides."""
 AUTO_SIZE = 64
 """Largest image size that is chosen unasked."""

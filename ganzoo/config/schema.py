@@ -21,6 +21,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
 SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
+PER_CLASS = r"^per-class=[1-9][0-9]{0,8}$"
 FILE = "config.json"
 """Name of the configuration file in a run folder."""
 
@@ -80,10 +81,13 @@ class DataConfig(Strict):
     split: Annotated[str | None, BeforeValidator(_path)] = Field(
         None, min_length=1, description="run folder or split file whose held-out images and labels to use again"
     )
-    labels: Count | Literal["all"] = Field(
-        "all", description="training images whose label may be seen; with `split`, its own"
+    labels: Count | Literal["all"] | Annotated[str, Field(pattern=PER_CLASS)] = Field(
+        "all", description="training images whose label may be seen: a number, `per-class=10`; with `split`, its own"
     )
-    split_seed: Natural = Field(0, description="which of them, balanced over the classes")
+    label_distribution: Literal["balanced", "natural"] = Field(
+        "balanced", description="of a number of labels over the classes: as even as possible, or as in the data"
+    )
+    split_seed: Natural = Field(0, description="which of them")
     test_fraction: Fraction | None = Field(
         None, description="held out where the data set has no test part; default: 0.2, or 0 where labels are scarce"
     )
@@ -94,6 +98,12 @@ class DataConfig(Strict):
         0, description="labelled images left out of training, which `best` may look at; by split_seed, balanced"
     )
     labelled_in_unlabelled: bool = Field(True, description="whether labelled images are also used without their label")
+    label_sampling: Literal["uniform", "balanced"] = Field(
+        "uniform", description="labelled images of a batch: each image as often, or each class as often"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="of the labelled images in the loss: none, or inverse to the number of labels of a class"
+    )
     flip: bool = Field(False, description="mirror training images left-right at random")
     shift: Natural = Field(0, description="shift training images by up to so many pixels")
     strength: Annotated[float, Field(ge=0, le=1)] = Field(

@@ -27,6 +27,20 @@ def seed_of(*key: object) -> int:
     return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "little") >> 1
 
 
+def evenly(labels: Tensor) -> Tensor:
+    """Return positions in which each class stands as often as the largest one.
+
+    Args:
+        labels: Labels `[L]`.
+
+    Returns:
+        Positions in the labels; those of smaller classes stand several times, as evenly as possible.
+    """
+    members = [(labels == k).nonzero().flatten() for k in torch.unique(labels)]
+    largest = max((len(positions) for positions in members), default=0)
+    return torch.cat([torch.empty(0, dtype=torch.int64), *(p[torch.arange(largest) % len(p)] for p in members)])
+
+
 class Stream:
     """Endless batches of a pool of images, in random order.
 
@@ -104,7 +118,7 @@ class Draw:
     @cached_property
     def _labelled(self) -> tuple[Tensor, Tensor]:
         positions, images = self._batches.stream(self._player, "labelled").at(self._number)
-        labels = self._batches.data.labels[positions].to(self._batches.device, non_blocking=True)
+        labels = self._batches.labels[positions].to(self._batches.device, non_blocking=True)
         return self._batches.augmented(images, "weak"), labels
 
     @cached_property
@@ -120,6 +134,11 @@ class Draw:
     def labels(self) -> Tensor:
         """Labels `[L]` of the labelled images."""
         return self._labelled[1]
+
+    @property
+    def class_weights(self) -> Tensor | None:
+        """Weight `[K]` of each class in a loss of the labelled images, if classes are weighted."""
+        return self._batches.class_weights
 
     def view(self, name: str) -> Tensor:
         """Return the unlabelled images `[U, C, H, W]` in [-1, 1], augmented; all views are of the same images.
@@ -145,6 +164,9 @@ class Batches:
 
     Attributes:
         sizes: Images in one draw over all processes, of each kind.
+        labelled: Positions in the training images of the labelled ones, in an epoch of their stream.
+        labels: Their labels.
+        class_weights: Weight `[K]` of each class in a loss of the labelled images, if classes are weighted.
 
     Raises:
         Incompatible: A batch cannot be divided into equal micro-batches, or among the processes.
@@ -157,6 +179,12 @@ class Batches:
         whole = {"unlabelled": config.batch_size, "labelled": config.labelled_batch_size or config.batch_size}
         self.sizes = {kind: self._micro_batch(kind, size, config) for kind, size in whole.items()}
         self._streams: dict[tuple[str, str], Stream] = {}
+        chosen = evenly(data.labels) if config.data.label_sampling == "balanced" else torch.arange(len(data.labels))
+        self.labelled, self.labels = data.labelled[chosen], data.labels[chosen]
+        self.class_weights: Tensor | None = None
+        if config.data.class_weights == "balanced" and len(data.labels):
+            counts = data.labels.bincount(minlength=data.shape.classes)
+            self.class_weights = (len(data.labels) / (len(counts) * counts)).to(backend.device)
 
     def _micro_batch(self, kind: str, size: int, config: Config) -> int:
         """Return the size of a micro-batch, over all processes."""
@@ -185,7 +213,7 @@ class Batches:
             Incompatible: The data set has no such image.
         """
         if (player, kind) not in self._streams:
-            pool = self.data.labelled if kind == "labelled" else self.data.unlabelled
+            pool = self.labelled if kind == "labelled" else self.data.unlabelled
             if not len(pool):
                 raise Incompatible(f"the run needs {kind} images, and '{self.data.name}' has none")
             key = (self.seed, player, kind)

@@ -325,7 +325,9 @@ def _new_split(read: ReadSource, config: DataConfig, trained: Keys) -> tuple[Spl
             )
         members = members[~copied]
     held_out, reason = _held_out(read, config, members)
-    settings = SplitSettings(config.labels, config.split_seed, held_out, config.test_seed, config.validation)
+    seeds = {"split_seed": config.split_seed, "test_seed": config.test_seed}
+    natural = config.label_distribution == "natural"
+    settings = SplitSettings(config.labels, held_out=held_out, validation=config.validation, natural=natural, **seeds)
     images = Candidates(part.labels, part.keys, part.hashes, members, np.isin(part.keys, trained))
     try:
         split = make_split(images, read.source.class_names, settings)

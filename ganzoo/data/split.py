@@ -227,11 +227,12 @@ class SplitSettings:
     """How a split is drawn.
 
     Attributes:
-        labels: Number of labels to use, or "all".
+        labels: Number of labels to use, "per-class=N" or "all".
         split_seed: Seed of the choice of labels and of validation images.
         held_out: Fraction of the images to hold out for testing, in [0, 1]; 0 if the data set has test images.
         test_seed: Seed of the choice of test images.
         validation: Number of labelled images to hold out for validation.
+        natural: Draw labels as the classes are distributed; by default as many of each class, as far as it has them.
     """
 
     labels: int | str
@@ -239,6 +240,7 @@ class SplitSettings:
     held_out: float
     test_seed: int
     validation: int = 0
+    natural: bool = False
 
 
 @dataclass(frozen=True)
@@ -282,14 +284,12 @@ def make_split(images: Candidates, class_names: Sequence[str], settings: SplitSe
     if settings.labels != "all":
         rng = np.random.default_rng([settings.split_seed, 2])
         groups = _by_class(known, train, class_names)
-        labelled = _draw_balanced(groups, int(settings.labels), rng, "labels", "--labels ")
+        labelled = _draw(groups, _shares_of(settings, groups, rng), rng)
     if settings.validation:
         rng = np.random.default_rng([settings.split_seed, 3])
         groups = _by_class(known, np.setdiff1d(train, labelled), class_names)
-        noun, flag = "labels for validation", "--set data.validation="
-        validation = np.setdiff1d(
-            _with_copies(_draw_balanced(groups, settings.validation, rng, noun, flag), copies), labelled
-        )
+        shares = _balanced(settings.validation, groups, rng, "labels for validation", "--set data.validation=")
+        validation = np.setdiff1d(_with_copies(_draw(groups, shares, rng), copies), labelled)
         train = np.setdiff1d(train, validation)
     if settings.labels == "all":
         labelled = train[known[train] >= 0]
@@ -322,43 +322,63 @@ def _by_class(known: Labels, members: Labels, class_names: Sequence[str]) -> Gro
     return groups
 
 
-def _draw_balanced(groups: Groups, count: int, rng: np.random.Generator, noun: str, flag: str) -> Labels:
-    """Draw labelled images, as many of each class.
-
-    Args:
-        groups: Name of each class, and indices of its labelled images.
-        count: Number of images to draw.
-        rng: Source of randomness.
-        noun: What is drawn, for messages.
-        flag: Flag or setting that gives the number, for messages.
-
-    Returns:
-        Indices in ascending order.
-
-    Raises:
-        BadData: There are too few images, or fewer are wanted than there are classes.
-    """
-    classes, sizes = len(groups), [len(group) for _, group in groups]
-    if count < classes:
-        raise BadData(f"{count} {noun} are too few for {classes} classes; use at least {flag}{classes}")
-    if count > (available := sum(sizes)):
-        raise BadData(f"{count} {noun} requested, but only {available} training images have one; use {flag}{available}")
-    shares = _shares(count, sizes, rng)
-    for (name, group), share in zip(groups, shares, strict=True):
-        if share > len(group):
-            raise BadData(
-                f"class '{name}' has {len(group)} labelled training images, but {count} {noun} balanced over the "
-                f"classes need {share} of it; use at most {flag}{min(sizes) * classes}"
-            )
+def _draw(groups: Groups, shares: Sequence[int], rng: np.random.Generator) -> Labels:
+    """Draw some images of each class, and return their numbers in ascending order."""
     chosen = [rng.permutation(group)[:share] for (_, group), share in zip(groups, shares, strict=True)]
     return np.sort(np.concatenate([*chosen, NONE]))
 
 
-def _shares(count: int, sizes: list[int], rng: np.random.Generator) -> list[int]:
-    """Divide a number evenly among classes; the remainder goes to classes drawn at random."""
-    shares = np.full(len(sizes), count // max(len(sizes), 1))
-    shares[rng.permutation(len(sizes))[: count % max(len(sizes), 1)]] += 1
-    return [int(s) for s in shares]
+def _shares_of(settings: SplitSettings, groups: Groups, rng: np.random.Generator) -> list[int]:
+    """Return how many labels of each class are used."""
+    sizes = [len(group) for _, group in groups]
+    if isinstance(settings.labels, str):
+        return [min(int(settings.labels.partition("=")[2]), size) for size in sizes]
+    if not settings.natural:
+        return _balanced(settings.labels, groups, rng, "labels", "--labels ")
+    _check_count(settings.labels, groups, "labels", "--labels ")
+    exact = np.maximum(settings.labels * np.array(sizes) / max(sum(sizes), 1), 1)
+    exact *= settings.labels / exact.sum()
+    shares = np.maximum(np.floor(exact).astype(int), 1)
+    for k in np.argsort(shares - exact, kind="stable")[: max(settings.labels - int(shares.sum()), 0)]:
+        shares[k] += 1
+    return [int(share) for share in shares]
+
+
+def _check_count(count: int, groups: Groups, noun: str, flag: str) -> None:
+    """Compare a number of labels with what there is.
+
+    Raises:
+        BadData: There are too few images, or fewer are wanted than there are classes.
+    """
+    classes, available = len(groups), sum(len(group) for _, group in groups)
+    if count < classes:
+        raise BadData(f"{count} {noun} are too few for {classes} classes; use at least {flag}{classes}")
+    if count > available:
+        raise BadData(f"{count} {noun} requested, but only {available} training images have one; use {flag}{available}")
+
+
+def _balanced(count: int, groups: Groups, rng: np.random.Generator, noun: str, flag: str) -> list[int]:
+    """Divide a number as evenly among classes as their sizes allow; the remainder goes to classes drawn at random.
+
+    Args:
+        count: Number of images to draw.
+        groups: Name of each class, and numbers of its labelled images.
+        rng: Source of randomness.
+        noun: What is drawn, for messages.
+        flag: Flag or setting that gives the number, for messages.
+
+    Raises:
+        BadData: There are too few images, or fewer are wanted than there are classes.
+    """
+    _check_count(count, groups, noun, flag)
+    sizes = np.array([len(group) for _, group in groups])
+    shares = np.zeros(len(sizes), dtype=int)
+    while left := count - int(shares.sum()):
+        room = np.flatnonzero(shares < sizes)
+        shares[room] += left // len(room)
+        shares[room[rng.permutation(len(room))[: left % len(room)]]] += 1
+        shares = np.minimum(shares, sizes)
+    return [int(share) for share in shares]
 
 
 def _hold_out(

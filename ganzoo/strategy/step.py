@@ -26,6 +26,10 @@ class Batch(Protocol):
     def labels(self) -> Tensor:
         """The labels `[L]` int64 of the labelled images."""
 
+    @property
+    def class_weights(self) -> Tensor | None:
+        """Weight `[K]` of each class in a loss of the labelled images, or None; `F.cross_entropy` takes it."""
+
     def view(self, name: str) -> Tensor:
         """Return unlabelled images `[U, C, H, W]`, augmented as its name says; all views are of the same images."""
 

@@ -258,8 +258,51 @@ def test_small_and_empty_classes() -> None:
     with pytest.raises(BadData, match="class 'd' has no labelled training image"):
         make_split(KNOWN, [*NAMES, "d"], SplitSettings("all", 0, 0.0, 0))
     few = np.concatenate([KNOWN, [3, 3]])
-    with pytest.raises(BadData, match=r"class 'd' has 2 labelled .* 20 labels .* 5 of it; use at most --labels 8"):
-        make_split(few, [*NAMES, "d"], SplitSettings(20, 0, 0.0, 0))
+    counts = np.bincount(make_split(few, [*NAMES, "d"], SplitSettings(20, 0, 0.0, 0)).labels)
+    assert counts.tolist() == [6, 6, 6, 2]
+
+
+UNEVEN = np.array([0] * 500 + [1] * 50 + [2] * 5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "natural", "expected"),
+    [
+        (100, False, [48, 47, 5]),
+        (100, True, [90, 9, 1]),
+        (9, True, [7, 1, 1]),
+        (555, True, [500, 50, 5]),
+        ("per-class=10", False, [10, 10, 5]),
+        ("all", False, [500, 50, 5]),
+    ],
+)
+def test_labels_of_uneven_classes(labels: int | str, natural: bool, expected: list[int]) -> None:
+    split = make_split(UNEVEN, NAMES, SplitSettings(labels, 0, 0.0, 0, natural=natural))
+    counts = np.bincount(split.labels).tolist()
+    assert counts == expected or sorted(counts, reverse=True) == expected
+    assert len(set(split.labelled.tolist())) == len(split.labels)
+
+
+def test_uneven_classes_are_drawn_or_weighted_evenly(tmp_path: Path, cli: Callable[..., Result]) -> None:
+    for k, count in enumerate((40, 8, 4)):
+        for i in range(count):
+            picture(tmp_path / "s" / NAMES[k] / f"{i}.png", 60 * k + i)
+    made = batches(load(tmp_path / "s", test_fraction=0, label_sampling="balanced"), label_sampling="balanced")
+    drawn = torch.cat([Draw(made, "d", i).labels for i in range(30)])
+    assert drawn.bincount().tolist() == [40, 40, 40]
+    levels = torch.cat([to_uint8(Draw(made, "d", i).labelled)[:, 0, 0, 0].long() for i in range(30)])
+    assert torch.equal(levels // 60, drawn)
+    assert len(levels.unique()) == 52
+    assert made.class_weights is None
+    weighted = batches(load(tmp_path / "s", test_fraction=0), class_weights="balanced")
+    assert torch.allclose(weighted.class_weights, torch.tensor([52 / 120, 52 / 24, 52 / 12]))  # type: ignore[arg-type]
+    sets = ["data.class_weights=balanced", "data.label_sampling=balanced", "data.labels=per-class=4"]
+    words = [word for key in sets for word in ("--set", key)]
+    done = cli(
+        "train", "--data", "s", *words, "--gen", "mlp", "--disc", "mlp", "--steps", 2, "--size", 16, "--out", "r"
+    )
+    assert done.exit_code == 0, done.output
+    assert "classes  a 4 · b 4 · c 3" in done.output
 
 
 def test_split_file_round_trip_and_damage(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ class AdversarialAutoencoder(SemiSupervised):
 
     def encoder(self, s: Step) -> Terms:
         """Return the cross-entropy of the labelled images and the encoder's adversarial losses."""
-        label = F.cross_entropy(encode(s.networks, s.images("labelled"), s.shape.classes).logits, s.batch.labels)
+        logits = encode(s.networks, s.images("labelled"), s.shape.classes).logits
+        label = F.cross_entropy(logits, s.batch.labels, s.batch.class_weights)
         terms = {"label": self.label_weight * label}
         if not self.gan:
             return terms

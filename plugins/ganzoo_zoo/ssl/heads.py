@@ -86,4 +86,5 @@ def label_loss(s: Step, network: str = "discriminator") -> Tensor:
         s: The step.
         network: Name of the network that classifies them.
     """
-    return F.cross_entropy(logits_of(s.discriminate("labelled", network=network)[0]), s.batch.labels)
+    logits = logits_of(s.discriminate("labelled", network=network)[0])
+    return F.cross_entropy(logits, s.batch.labels, s.batch.class_weights)
