@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from filelock import BaseFileLock, FileLock
 
 from ganzoo.base.cache import cache_folder
-from ganzoo.base.storage import read_json, to_json, write_file, writing
+from ganzoo.base.storage import read_json, read_tensors, tensor_bytes, to_json, write_file, writing
 from ganzoo.data import store
 from ganzoo.data.decode import Decoder, Facts, inspect_images
-from ganzoo.data.identity import NONE, sha256_of
+from ganzoo.data.identity import NONE, Keys, sha256_of
 from ganzoo.data.images import Uint8
 from ganzoo.data.parallel import chunks, map_ranges
 from ganzoo.data.prepared import facts_of
@@ -87,6 +88,23 @@ def open_or_prepare(source: Source, decode: Decoder, facts: Facts | None, skip_c
             stacklevel=2,
         )
         return None
+
+
+def remembered(signature: str, compute: Callable[[], dict[str, Keys]]) -> dict[str, Keys]:
+    """Return integer arrays that take long to compute, from the cache if they are there.
+
+    Args:
+        signature: Text that changes whenever the result does.
+        compute: Computes the arrays by name.
+    """
+    path = _look_file(signature).with_suffix(".safetensors")
+    with suppress(CorruptFile):
+        return {name: tensor.numpy() for name, tensor in read_tensors(path).items()}
+    arrays = compute()
+    with suppress(CannotWrite, OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, tensor_bytes({name: torch.from_numpy(array) for name, array in arrays.items()}))
+    return arrays
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from ganzoo.config.schema import DataConfig
 from ganzoo.data.files import folder_source, zip_source
 from ganzoo.data.hub import hub_source
 from ganzoo.data.prepared import is_prepared, prepared_source
+from ganzoo.data.shards import shard_source
 from ganzoo.data.source import Source
 from ganzoo.errors import BadData, NoSuchData, Notice, UnknownComponent
 from ganzoo.registry.discovery import Registry
@@ -42,6 +43,8 @@ def open_source(data: DataConfig, registry: Registry) -> Source:
     try:
         registry.get("dataset", name)
     except UnknownComponent as error:
+        if name.endswith(".tar"):
+            return shard_source(str(path), **check_options(shard_source, data.options, f"data '{name}'"))
         if not path.exists():
             raise NoSuchData(f"there is no folder or file {name}{'' if '/' in name else f', and {error}'}") from error
         return local_source(path, data)
@@ -75,6 +78,8 @@ def local_source(path: Path, data: DataConfig) -> Source:
         return zip_source(path, **check_options(zip_source, data.options, f"data '{name}'"))
     if is_prepared(path):
         return prepared_source(path, **check_options(prepared_source, data.options, f"data '{name}'"))
+    if next(path.glob("*.tar"), None):
+        return shard_source(str(path), **check_options(shard_source, data.options, f"data '{name}'"))
     if next(path.glob("**/*.parquet"), None):
         return hub_source(str(path), **check_options(hub_source, data.options, f"data '{name}'"))
     return folder_source(path, **check_options(folder_source, data.options, f"data '{name}'"))

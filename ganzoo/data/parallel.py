@@ -29,12 +29,13 @@ def chunks(count: int, size: int = CHUNK) -> list[range]:
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def map_ranges(work: Callable[[range], T], ranges: Sequence[range]) -> Iterator[T]:
+def map_ranges(work: Callable[[range], T], ranges: Sequence[range], many: int = MANY) -> Iterator[T]:
     """Apply a function to ranges of images, several at a time.
 
     Args:
         work: The function. In another process it cannot change what the caller sees; its result is pickled.
         ranges: The ranges.
+        many: Numbers in all ranges from which on processes are used instead of threads.
 
     Yields:
         The results, in order.
@@ -44,7 +45,7 @@ def map_ranges(work: Callable[[range], T], ranges: Sequence[range]) -> Iterator[
     """
     global _work
     workers = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16))
-    if sum(map(len, ranges)) < MANY or workers == 1 or sys.platform != "linux":
+    if sum(map(len, ranges)) < many or workers == 1 or sys.platform != "linux":
         with ThreadPoolExecutor(workers) as pool:
             yield from _each(pool, work, ranges, workers)
         return
