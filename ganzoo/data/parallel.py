@@ -29,13 +29,13 @@ def chunks(count: int, size: int = CHUNK) -> list[range]:
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def map_ranges(work: Callable[[range], T], ranges: Sequence[range], many: int = MANY) -> Iterator[T]:
+def map_ranges(work: Callable[[range], T], ranges: Sequence[range], many: int | None = None) -> Iterator[T]:
     """Apply a function to ranges of images, several at a time.
 
     Args:
         work: The function. In another process it cannot change what the caller sees; its result is pickled.
         ranges: The ranges.
-        many: Numbers in all ranges from which on processes are used instead of threads.
+        many: Numbers in all ranges from which on processes are used instead of threads; default: `MANY`.
 
     Yields:
         The results, in order.
@@ -44,8 +44,8 @@ def map_ranges(work: Callable[[range], T], ranges: Sequence[range], many: int = 
         BadData: A process died.
     """
     global _work
-    workers = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16))
-    if sum(map(len, ranges)) < many or workers == 1 or sys.platform != "linux":
+    workers = min(cores(), 16)
+    if sum(map(len, ranges)) < (MANY if many is None else many) or workers == 1 or sys.platform != "linux":
         with ThreadPoolExecutor(workers) as pool:
             yield from _each(pool, work, ranges, workers)
         return
@@ -61,6 +61,11 @@ def map_ranges(work: Callable[[range], T], ranges: Sequence[range], many: int = 
         ) from error
     finally:
         _work = None
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _each(pool: Executor, work: Callable[[range], T], ranges: Sequence[range], workers: int) -> Iterator[T]:

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ganzoo.data.decode import Decoder
 from ganzoo.data.identity import Keys, sha256_of
+from ganzoo.data.images import Uint8
 from ganzoo.data.source import Table
 from ganzoo.errors import BadData
 
@@ -37,9 +39,9 @@ class Streamed:
     def __len__(self) -> int:
         return len(self.members)
 
-    def __getitem__(self, index: int) -> Tensor | BadData:
+    def __getitem__(self, index: int) -> Uint8 | BadData:
         try:
-            return torch.from_numpy(self.decode.one(self.table, int(self.members[index])))
+            return self.decode.one(self.table, int(self.members[index]))
         except BadData as error:  # raised in a worker, it would arrive wrapped in a traceback
             return error
 
@@ -51,23 +53,31 @@ class Streamed:
         """Return batches of images, decoded ahead by worker processes.
 
         Raises:
-            BadData: An image cannot be read.
+            BadData: An image cannot be read, or a process died.
         """
-        loader: DataLoader[Tensor | BadData] = DataLoader(
+        loader: DataLoader[Uint8 | BadData] = DataLoader(
             self,  # type: ignore[arg-type]
             batch_sampler=(index.tolist() for index in indices),
             num_workers=self.workers,
             generator=torch.Generator(),  # starting workers must not advance the global generator
-            pin_memory=torch.cuda.is_available(),
             collate_fn=stack,
         )
-        for batch in loader:
-            if isinstance(batch, BadData):
-                raise batch
-            yield batch
+        try:
+            for batch in loader:
+                if isinstance(batch, BadData):
+                    raise batch
+                yield torch.from_numpy(batch)
+        except RuntimeError as error:
+            raise BadData(
+                f"a process that decodes images died ({str(error).splitlines()[0]}), most likely because memory ran "
+                "out; continue with fewer processes: --set data.workers=0"
+            ) from error
 
 
-def stack(items: Sequence[Tensor | BadData]) -> Tensor | BadData:
-    """Stack images `[C, H, W]` into `[B, C, H, W]`, or return the first error among them."""
+def stack(items: Sequence[Uint8 | BadData]) -> Uint8 | BadData:
+    """Stack images `[C, H, W]` into `[B, C, H, W]`, or return the first error among them.
+
+    Arrays come from other processes through pipes. Tensors would need shared memory, of which containers have little.
+    """
     errors = [item for item in items if isinstance(item, BadData)]
-    return errors[0] if errors else torch.stack([item for item in items if isinstance(item, Tensor)])
+    return errors[0] if errors else np.stack([item for item in items if not isinstance(item, BadData)])

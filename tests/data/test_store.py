@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +16,14 @@ import torch
 from click.testing import Result
 from PIL import Image
 
-from ganzoo.data import decode
+from ganzoo import ImageShape
+from ganzoo.config.schema import DataConfig
+from ganzoo.data import Table, decode, open_source, parallel, prepare_data
 from ganzoo.data.cache import cached_sets
 from ganzoo.data.images import Shards
 from ganzoo.data.store import file_names
 from ganzoo.errors import BadData, Notice
+from ganzoo.registry.discovery import installed
 from tests.conftest import everything, python
 from tests.data.test_data import load, pixels
 from tests.data.test_identity import noise
@@ -211,3 +216,39 @@ def test_python_can_be_started_without_a_home(tmp_path: Path) -> None:
     code = f"from tests.data.test_data import load; print(len(load({str(root)!r}).train))"
     done = python("-c", code, XDG_CACHE_HOME="/proc/nowhere")
     assert done.stdout == "8\n", done.stderr
+
+
+# --- processes that die -----------------------------------------------------------------------------------------------
+
+
+class Fatal:
+    """Images of which one kills the process that decodes it."""
+
+    def __init__(self, table: Table) -> None:
+        self.table, self.labels, self.where = table, table.labels, table.where
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def image(self, index: int) -> Image.Image:
+        if index == 17 and os.getpid() != HERE:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.table.image(index)
+
+
+HERE = os.getpid()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_process_that_dies_is_one_sentence(tmp_path: Path, streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "MANY", 1000 if streamed else 1)  # the parent finds the keys of streamed images
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    source = open_source(DataConfig(source=str(noise(tmp_path / "s", "a b", 10))), installed())
+    source = dataclasses.replace(source, train=Fatal(source.train))
+    config = DataConfig(source="s", test_fraction=0, memory=1 if streamed else 2**31, workers=1)
+
+    def read() -> torch.Tensor:
+        return everything(prepare_data(source, config, ImageShape(1, 16, 16, 2), torch.device("cpu")).train)
+
+    with pytest.raises(BadData, match=r"a process that decodes images (died|was killed)"):
+        read()
