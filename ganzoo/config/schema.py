@@ -73,6 +73,9 @@ class DataConfig(Strict):
         description="a data set's name, a folder, a zip file, or hf:<name on the Hub>"
     )
     options: dict[str, Any] = Field(default={}, description="options of that data set")
+    level: Count | None = Field(
+        None, description="depth of the folders that are classes, as 2 for `animals/birds/1.png`; default: 1"
+    )
     size: Annotated[Count | Annotated[str, Field(pattern=SIZE)] | None, BeforeValidator(_size)] = Field(
         None, description="pixels a side, or height × width as `64x96`; default: what fits the images and the networks"
     )

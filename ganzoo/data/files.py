@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -15,19 +14,13 @@ import numpy as np
 from PIL import Image
 
 from ganzoo.base.pictures import open_picture
-from ganzoo.data.identity import sha256_of
-from ganzoo.data.layout import (
-    HELD_OUT,
-    begins_as_image,
-    class_folder,
-    find_parts,
-    image_suffixes,
-    is_hidden,
-    part_of,
-    system_folder,
-)
+from ganzoo.data.arrange import Listing, arrange, list_files
+from ganzoo.data.identity import Keys, sha256_of
+from ganzoo.data.labels import LabelOptions
+from ganzoo.data.layout import is_run, system_folder
 from ganzoo.data.source import Source
-from ganzoo.errors import BadData, Notice
+from ganzoo.data.tables import SUFFIXES
+from ganzoo.errors import BadData
 
 MAX_MEMBERS, MAX_BYTES, MAX_RATIO = 5_000_000, 2**40, 1000
 
@@ -193,11 +186,17 @@ def member_path(name: str) -> str:
     return name.replace("\\", "/")
 
 
-def folder_source(root: Path, /) -> Source:
+def folder_source(
+    root: Path, /, *, level: int | None = None, labels_file: str = "", path: str = "", label: str = ""
+) -> Source:
     """Open a folder of images.
 
     Args:
-        root: The folder. Symbolic links are followed, hidden folders are not.
+        root: The folder. Symbolic links are followed; hidden folders and the folders of runs are not read.
+        level: Depth of the folders that are classes, from 1; default: 1.
+        labels_file: File with labels, as a path below the folder; default: the one that names most images.
+        path: Column of paths in it; default: guessed.
+        label: Column of labels in it; default: guessed.
 
     Returns:
         The data set.
@@ -206,25 +205,40 @@ def folder_source(root: Path, /) -> Source:
         BadData: The folder has no image, or its structure is unclear.
     """
     names: list[str] = []
+    runs: list[str] = []
     visited: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         here = PurePosixPath(Path(folder).relative_to(root).as_posix())
         names += [f"{here / f}/" for f in folders if system_folder(f)]
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not system_folder(f))
+        if is_run(files) and str(here) != ".":
+            runs.append(str(here))
+            folders.clear()
+            continue
         if (real := os.path.realpath(folder)) in visited:  # a link to a folder that was visited before
             folders.clear()
             continue
         visited.add(real)
         names += [f"{here / f}/" for f in folders] + [str(here / f) for f in sorted(files)]
-    reader = FolderReader(root)
-    return arrange(*select(names, reader, root), reader, root)
+    inside = tuple(f"{run}/" for run in runs)
+    listing = list_files([n for n in names if n not in inside], FolderReader(root), root, runs)
+    top = _only_folder(listing)
+    if level is None and top and all(image.count("/") > 1 for image in listing.images):  # it has the class folders
+        listing = listing.below(top, FolderReader(root / top))
+    return _arranged(listing, LabelOptions(labels_file, path, label), level)
 
 
-def zip_source(path: Path, /) -> Source:
+def zip_source(
+    archive: Path, /, *, level: int | None = None, labels_file: str = "", path: str = "", label: str = ""
+) -> Source:
     """Open a zip file of a folder of images, or of the contents of one.
 
     Args:
-        path: The zip file.
+        archive: The zip file.
+        level: Depth of the folders that are classes, from 1; default: 1.
+        labels_file: File with labels, as a path in the archive; default: the one that names most images.
+        path: Column of paths in it; default: guessed.
+        label: Column of labels in it; default: guessed.
 
     Returns:
         The data set.
@@ -232,99 +246,39 @@ def zip_source(path: Path, /) -> Source:
     Raises:
         BadData: The file is damaged or unsafe, has no image, or its structure is unclear.
     """
-    reader = ZipReader(path)
-    names, images = select(sorted(reader.names()), reader, path)
-    tops = {n.partition("/")[0] for n in images}
-    if len(tops) == 1 and all("/" in n for n in images):  # all lie in one folder, which was zipped itself
-        top = f"{tops.pop()}/"
-        names, images = (
-            [n.removeprefix(top) for n in each if n.startswith(top) and n != top] for each in (names, images)
-        )
-        reader = ZipReader(path, top)
-    return arrange(names, images, reader, path)
+    reader = ZipReader(archive)
+    listing = list_files(sorted(reader.names()), reader, archive)
+    if top := _only_folder(listing):  # the folder was zipped itself
+        listing = listing.below(top, ZipReader(archive, top))
+    return _arranged(listing, LabelOptions(labels_file, path, label), level)
 
 
-def select(names: Sequence[str], reader: Reader, root: Path) -> tuple[list[str], list[str]]:
-    """Leave out hidden and system files, and find the images by their suffixes or their first bytes.
-
-    What else is passed over is said in a `Notice`.
+def label_file_source(file: Path, /, *, path: str = "", label: str = "") -> Source:
+    """Open the images that a label file names; they lie below its folder.
 
     Args:
-        names: Paths of files, and of folders, which end in `/`.
-        reader: Reads the files.
-        root: The folder or zip file, for messages.
-
-    Returns:
-        The paths that are left, and those of them that are images.
-    """
-    systems = sorted({folder for n in names if (folder := system_folder(n))})
-    names = [n for n in names if not is_hidden(n) and not system_folder(n)]
-    suffixes = image_suffixes()
-    images: list[str] = []
-    others: list[str] = []
-    for name in names:
-        if not name.endswith("/"):
-            known = PurePosixPath(name).suffix.lower() in suffixes
-            (images if known or begins_as_image(reader.head(name)) else others).append(name)
-    passed = [f"{len(others)} file{'s' * (len(others) > 1)} that are not images ({shorten(others)})"] if others else []
-    passed += [f"system folders ({shorten(systems)})"] if systems else []
-    if images and passed:
-        warnings.warn(f"{root}: passed over {' and '.join(passed)}", Notice, stacklevel=3)
-    return names, images
-
-
-def shorten(names: Sequence[str]) -> str:
-    """Return the first three names, for a message."""
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def arrange(names: Sequence[str], images: Sequence[str], reader: Reader, root: Path) -> Source:
-    """Derive classes, training images and test images from paths.
-
-    Args:
-        names: Paths relative to the root; those of folders end in `/`.
-        images: Those of them that are images.
-        reader: Reads the files.
-        root: The folder or zip file.
-
-    Returns:
-        The data set.
+        file: A table of paths and labels: CSV, TSV, Parquet, JSON or JSON Lines.
+        path: Column of paths; default: guessed.
+        label: Column of labels; default: guessed.
 
     Raises:
-        BadData: There is no image, a class is empty, or the structure is unclear.
+        BadData: The file is damaged, or names no image.
     """
-    if not images:
-        raise BadData(f"{root} has no images; expected {root}/<class>/*.png or {root}/*.png")
-    by_folder: dict[str, list[str]] = {}
-    for name in images:
-        by_folder.setdefault(name.split("/")[0] if "/" in name else "", []).append(name)
-    train, prefix, folders = list(images), "", list(names)
-    held_out: list[str] = []
-    if parts := find_parts(by_folder):
-        training = [f for f, part in parts.items() if part == "train"]
-        unlabelled = [f for f, part in parts.items() if part == "unlabeled"]
-        held_out = [f for kind in HELD_OUT for f, part in parts.items() if part == kind]
-        prefix = f"{training[0]}/"
-        if surplus := sorted({*by_folder, *training[1:], *held_out[1:]} - {training[0], *held_out[:1], *unlabelled}):
-            where = f"{root}/{surplus[0]}" if surplus[0] else f"images directly in {root}"
-            raise BadData(
-                f"beside {root}/{training[0]} there may be one of {', '.join(HELD_OUT)}, and unlabeled; not {where}"
-            )
-        train = [n for folder in (training[0], *unlabelled) for n in by_folder[folder]]
-        folders = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
-    classes = sorted(c for c in {class_folder(n) for n in folders if "/" in n} if part_of(c) != "unlabeled")
-    filled = {class_folder(n.removeprefix(prefix)) for n in train}
-    empty = [c for c in classes if c not in filled]
-    if empty:
-        raise BadData(f"class '{empty[0]}' has no image: {root}/{prefix}{empty[0]}; add images or remove the folder")
+    return folder_source(file.parent, labels_file=file.name, path=path, label=label)
 
-    def table(members: list[str], below: str) -> FileTable:
-        tops = [class_folder(n.removeprefix(below)) for n in members]
-        unknown = sorted(t for t in set(tops) - set(classes) - {""} if part_of(t) != "unlabeled")
-        if unknown:
-            raise BadData(f"{root}/{below}{unknown[0]} is a class that {root}/{prefix} does not have")
-        labels = np.array([classes.index(t) if t in classes else -1 for t in tops], dtype=np.int64)
-        return FileTable(reader, str(root), members, labels, reader.signature(members))
 
-    test = table(by_folder[held_out[0]], f"{held_out[0]}/") if held_out else None
-    return Source(root.stem, table(train, prefix), test, classes)
+def _only_folder(listing: Listing) -> str:
+    """Return the folder at the top that all images and tables lie in, with a slash, or an empty string."""
+    tables = [name for name in listing.others if PurePosixPath(name).suffix.lower() in SUFFIXES]
+    tops = {name.partition("/")[0] if "/" in name else "" for name in (*listing.images, *tables)}
+    return f"{tops.pop()}/" if len(tops) == 1 and "" not in tops else ""
+
+
+def _arranged(listing: Listing, options: LabelOptions, level: int | None) -> Source:
+    """Arrange files into a data set of file tables."""
+    reader, root = listing.reader, str(listing.root)
+
+    def make_table(members: list[str], labels: Keys) -> FileTable:
+        return FileTable(reader, root, members, labels, reader.signature(members))
+
+    return arrange(listing, make_table, options, level)

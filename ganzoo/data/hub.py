@@ -55,6 +55,20 @@ class HubTable:
         return f"{self.name}, row {index}"
 
 
+def has_images(path: Path) -> bool:
+    """Return whether a Parquet file has a column of images, and not only their paths."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        schema = parquet.read_schema(path)
+    except (pa.ArrowException, OSError):
+        return False
+    return any(pa.types.is_struct(f.type) and {c.name for c in f.type} == ENCODED for f in schema) or (
+        b'"Image"' in (schema.metadata or {}).get(b"huggingface", b"")
+    )
+
+
 def hub_source(
     name: str,
     /,

@@ -10,6 +10,8 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
+from ganzoo.errors import printable
+
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "JPEG2000")
 """Formats that a file is known by from its first bytes, whatever its name."""
 NAMED_FORMATS = (*FORMATS, "BMP", "DIB", "PPM", "TGA")
@@ -41,6 +43,11 @@ def begins_as_image(head: bytes) -> bool:
     return any(accept(head) for name in FORMATS if name in Image.OPEN and (accept := Image.OPEN[name][1]))
 
 
+def is_run(files: Collection[str]) -> bool:
+    """Return whether a folder with these files is that of a run or of a model."""
+    return "config.json" in files and any(name.endswith(".safetensors") or name == "environment.json" for name in files)
+
+
 def system_folder(path: str) -> str:
     """Return the folder of a NAS, of Windows or of macOS that a path lies in, or an empty string."""
     return next((part for part in path.split("/") if part in SYSTEM), "")
@@ -51,9 +58,23 @@ def is_hidden(path: str) -> bool:
     return any(part.startswith(".") for part in path.split("/")) or PurePosixPath(path).name in SYSTEM_FILES
 
 
-def class_folder(path: str) -> str:
-    """Return the class that a path lies in, or an empty string; equal names are equal in whichever Unicode form."""
-    return unicodedata.normalize("NFC", path.split("/")[0]) if "/" in path else ""
+def class_folder(path: str, level: int = 1) -> str:
+    """Return the folder of a class that a path lies in, or an empty string.
+
+    Equal names are equal in whichever Unicode form, and bytes that are not UTF-8 are replaced.
+
+    Args:
+        path: Path of a file, or of a folder, which ends in `/`.
+        level: Number of folders that name a class, as `animals/birds` at level 2.
+    """
+    folders = path.split("/")[:-1][:level]
+    return printable(unicodedata.normalize("NFC", "/".join(folders))) if len(folders) == level else ""
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key by which `class 2` comes before `class 10`."""
+    words = re.findall(r"[0-9]+|[^0-9]+", name)
+    return (*((0, int(word), "") if word.isdigit() else (1, 0, word) for word in words), (2, 0, name))
 
 
 def part_of(folder: str) -> str:

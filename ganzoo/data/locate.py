@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ganzoo.config.schema import DataConfig
-from ganzoo.data.files import folder_source, zip_source
-from ganzoo.data.hub import hub_source
+from ganzoo.data.files import folder_source, label_file_source, zip_source
+from ganzoo.data.hub import has_images, hub_source
+from ganzoo.data.layout import image_suffixes
 from ganzoo.data.prepared import is_prepared, prepared_source
 from ganzoo.data.shards import shard_source
 from ganzoo.data.source import Source
+from ganzoo.data.tables import SUFFIXES
 from ganzoo.errors import BadData, NoSuchData, Notice, UnknownComponent
 from ganzoo.registry.discovery import Registry
 from ganzoo.registry.options import check_options
@@ -72,14 +76,32 @@ def local_source(path: Path, data: DataConfig) -> Source:
         BadOption: The data set does not have one of the options.
     """
     name = data.source
+    open_it, words = _opener(path, name)
+    options = data.options | ({"level": data.level} if data.level else {})
+    return open_it(words, **check_options(open_it, options, f"data '{name}'"))
+
+
+def _opener(path: Path, name: str) -> tuple[Callable[..., Source], Any]:
+    """Return the function that opens a file or folder, and its argument.
+
+    Raises:
+        BadData: It is a file of no known kind.
+    """
     if path.is_file():
-        if path.suffix.lower() != ".zip":
-            raise BadData(f"{name} is a file; --data takes a folder, a zip file, hf:<name> or the name of a data set")
-        return zip_source(path, **check_options(zip_source, data.options, f"data '{name}'"))
+        if path.suffix.lower() == ".zip":
+            return zip_source, path
+        if path.suffix.lower() in SUFFIXES:
+            return label_file_source, path
+        raise BadData(
+            f"{name} is a file; --data takes a folder, a zip or tar file, a table of paths and labels, hf:<name> or "
+            "the name of a data set"
+        )
     if is_prepared(path):
-        return prepared_source(path, **check_options(prepared_source, data.options, f"data '{name}'"))
+        return prepared_source, path
     if next(path.glob("*.tar"), None):
-        return shard_source(str(path), **check_options(shard_source, data.options, f"data '{name}'"))
-    if next(path.glob("**/*.parquet"), None):
-        return hub_source(str(path), **check_options(hub_source, data.options, f"data '{name}'"))
-    return folder_source(path, **check_options(folder_source, data.options, f"data '{name}'"))
+        return shard_source, str(path)
+    tables = list(path.glob("**/*.parquet"))
+    suffixes = image_suffixes()
+    if tables and (has_images(tables[0]) or not any(file.suffix.lower() in suffixes for file in path.rglob("*"))):
+        return hub_source, str(path)
+    return folder_source, path
