@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ganzoo.cli.model import class_number, load_model, model_argument
+from ganzoo.cli.numbers import SEED
 from ganzoo.cli.paths import UserPath
 
 COLUMNS = 9
@@ -32,7 +33,7 @@ COLUMNS = 9
     help="How far to move each way, in standard deviations.",
 )
 @click.option("--class", "class_name", metavar="CLASS", help="Class name or number, for a conditional generator.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the image.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the image.")
 @click.option("--out", type=UserPath(), help="Picture to write (.png); default: named after MODEL.")
 @click.option("--device", default="cpu", show_default=True, help="Device to compute on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the directions as JSON.")

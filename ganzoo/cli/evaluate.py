@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo.cli.model import model_argument
+from ganzoo.cli.numbers import SEED
 from ganzoo.cli.settings import TrainingCommand
 from ganzoo.errors import BadOption
 
@@ -43,7 +44,7 @@ EXTRACTOR = "extractor"
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=SEED,
     default=0,
     show_default=True,
     help="Seed of the latents and of the choice of real images.",

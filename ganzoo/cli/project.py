@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ganzoo.cli.model import class_number, images_argument, load_model, model_argument
+from ganzoo.cli.numbers import SEED
 from ganzoo.cli.paths import UserPath
 
 
@@ -16,9 +17,7 @@ from ganzoo.cli.paths import UserPath
 @images_argument
 @click.option("--class", "class_name", metavar="CLASS", help="Class of the images, for a conditional generator.")
 @click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True, help="Steps of the search.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the first latents."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the first latents.")
 @click.option("--out", type=UserPath(), help="Picture to write (.png); default: named after MODEL.")
 @click.option(
     "--latents",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganzoo.cli.model import images_argument, load_model, model_argument
+from ganzoo.cli.numbers import SEED
 from ganzoo.cli.paths import UserPath
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ COLUMNS = 16
 @click.option(
     "--noise", type=click.FloatRange(0, min_open=True), help="Add noise of this standard deviation first (of 255)."
 )
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the damage.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the damage.")
 @click.option("--out", type=UserPath(), help="Picture to write (.png); default: named after MODEL.")
 @click.option("--device", default="cpu", show_default=True, help="Device to compute on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")

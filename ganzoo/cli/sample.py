@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganzoo.cli.model import class_number, load_model, model_argument
+from ganzoo.cli.numbers import SEED, NumberRange
 from ganzoo.cli.paths import UserPath
 from ganzoo.errors import Incompatible
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ganzoo.model.gan import GAN
     from ganzoo.sampling import Codes
 
-SEED = click.IntRange(0, 2**63 - 1)
 DEFAULT_NUMBERS = {"grid": 64, "classes": 10, "interpolation": 16}
 SUFFIXES = {"interpolation": ("", ".png", ".gif", ".mp4"), "dataset": ("",)}
 ALLOWED_OUT = {
@@ -34,8 +34,9 @@ ALLOWED_OUT = {
 @click.option(
     "-n",
     "--number",
-    type=click.IntRange(min=1),
-    help="Number of images; default: 64, or 10 of each class with --per-class, or 16 with --interpolate.",
+    type=NumberRange(),
+    help="Number of images, or a range of the images of the seed, as 64-127. Default: 64, or 10 of each class with "
+    "--per-class, or 16 with --interpolate.",
 )
 @click.option("--class", "class_name", metavar="CLASS", help="Class name or number, for a conditional generator.")
 @click.option(
@@ -74,7 +75,7 @@ ALLOWED_OUT = {
 @click.option("--device", default="cpu", show_default=True, help="Device to compute on.")
 def command(
     model: str,
-    number: int | None,
+    number: range | None,
     class_name: str | None,
     per_class: bool,
     truncation: float,
@@ -88,8 +89,8 @@ def command(
     """Write generated images.
 
     Writes one grid, single files, a data set, a row for each class, or an interpolation between two seeds. Folders and
-    data sets can be trained on: ganzoo train --data OUT. The ends of an interpolation are the images that -n 1 writes
-    for the same seeds.
+    data sets can be trained on: ganzoo train --data OUT. Image i of a seed is the same however many are written. The
+    ends of an interpolation are the images that -n 1 writes for the same seeds.
     """
     from ganzoo.sampling import Codes, write_dataset
 
@@ -103,23 +104,26 @@ def command(
     gan = load_model(model, device)
     y = None if class_name is None else class_number(gan, class_name)
     codes = None if latents is None else Codes.read(latents, gan)
-    count = len(codes.codes) if codes and not interpolate else number or DEFAULT_NUMBERS.get(kind, 64)
+    chosen = range(len(codes.codes)) if codes and not interpolate else number or range(DEFAULT_NUMBERS.get(kind, 64))
+    count = len(chosen)
     if kind == "dataset":
-        write_dataset(gan, out, count, y, seed, truncation, model)
+        write_dataset(gan, out, chosen, y, seed, truncation, model)
     elif kind == "classes":
         write_classes(gan, count, seed, truncation, out)
     elif interpolate is not None:
         ends = codes.pick(interpolate) if codes else Codes.of_seeds(gan, interpolate, y)
         write_interpolation(gan, ends, count, truncation, out)
     else:
-        write_images(codes.images(gan, truncation) if codes else generate(gan, count, y, seed, truncation), out)
-    noun = f"{count} image{'s' * (count > 1)}{' of each class' * (kind == 'classes')}"
+        chunks = codes.images(gan, truncation) if codes else gan.sample_in_chunks(chosen, y, seed, truncation)
+        write_images(chunks, out, chosen.start)
+    plural = f"{count} image{'s' * (count > 1)}{' of each class' * (kind == 'classes')}"
+    noun = f"images {chosen.start}-{chosen[-1]}" if chosen.start else plural
     origin = [str(latents or ("seeds" if interpolate else "seed")), *([" to ".join(numbers)] if numbers else [])]
     click.echo(f"{noun} of {' '.join(origin)}: {out}")
 
 
 def check_options(
-    number: int | None, class_name: str | None, per_class: bool, interpolate: bool, latents: bool, form: str
+    number: range | None, class_name: str | None, per_class: bool, interpolate: bool, latents: bool, form: str
 ) -> None:
     """Check that no two options exclude each other.
 
@@ -142,34 +146,19 @@ def check_options(
         has_number = number is not None and not interpolate
         excluded = {"--class": class_name is not None, "-n": has_number, **flags, "--interpolate": False}
         given = ["--latents", *(name for name, is_given in excluded.items() if is_given)]
+    if number and number.start and (per_class or interpolate):
+        given = ["-n A-B", "--per-class" if per_class else "--interpolate"]
     if len(given) > 1:
         raise Incompatible(f"{' and '.join(given[:2])} cannot be combined; choose one")
 
 
-def generate(gan: GAN, count: int, y: int | None, seed: int, truncation: float) -> Iterator[Tensor]:
-    """Generate the images of a seed.
-
-    Args:
-        gan: The model.
-        count: Number of images.
-        y: Class, for a conditional generator; None for all in turn.
-        seed: Seed of the latents.
-        truncation: Factor in [0, 1] by which latents are moved towards their centre.
-
-    Yields:
-        Images `[B, C, H, W]` in [-1, 1], a chunk at a time.
-    """
-    from ganzoo.model.latents import images_of
-
-    return images_of(gan.network("generator"), gan.latents(count, seed), gan.labels(count, y), truncation)
-
-
-def write_images(chunks: Iterator[Tensor], out: Path) -> None:
+def write_images(chunks: Iterator[Tensor], out: Path, first: int) -> None:
     """Write a grid, or a folder of single images as they are generated.
 
     Args:
         chunks: Images `[B, C, H, W]` in [-1, 1], a chunk at a time.
         out: Path of a .png file or of a folder.
+        first: Number of the first image, which names its file.
     """
     import torch
 
@@ -178,7 +167,7 @@ def write_images(chunks: Iterator[Tensor], out: Path) -> None:
     if out.suffix:
         save_picture(torch.cat([*chunks]), None, out)
     else:
-        write_pictures(out, (image for chunk in chunks for image in chunk))
+        write_pictures(out, (image for chunk in chunks for image in chunk), first)
 
 
 def write_classes(gan: GAN, count: int, seed: int, truncation: float, out: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.cli.numbers import NumberRange
 from ganzoo.cli.paths import UserPath
 from ganzoo.cli.settings import TrainingCommand, collect_values, training_options
 from ganzoo.errors import BadConfig, Interrupted
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     "--ssl", required=True, metavar="NAME,…", help="Strategies, with settings of their own as in kplus1:ssl.gan=off."
 )
 @click.option("--labels", required=True, metavar="N,…", help="Numbers of labels; all for every label.")
-@click.option("--seeds", default="5", show_default=True, metavar="N|A-B", help="Number of seeds, or a range of seeds.")
+@click.option(
+    "--seeds", type=NumberRange(), default="5", show_default=True, help="Number of seeds, or a range of seeds, as 5-9."
+)
 @training_options
 @click.option("--out", type=UserPath(), required=True, help="Study folder; an existing study is continued.")
 @click.option(
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 def command(
     ssl: str,
     labels: str,
-    seeds: str,
+    seeds: range,
     preset: str | None,
     file: str | None,
     settings: tuple[str, ...],
@@ -59,9 +62,8 @@ def command(
         raise BadConfig("--workers and --ray are alternatives: a Ray cluster has its own workers; choose one")
     values = collect_values(flags, penalty, settings)
     cells = study.plan(
-        _list(ssl), [_number(n) for n in _list(labels)], _seeds(seeds), values, preset=preset, file=file,
-        registry=installed(),
-    )  # fmt: skip
+        _list(ssl), [_number(n) for n in _list(labels)], seeds, values, preset=preset, file=file, registry=installed()
+    )
     engine = study.ray(ray) if ray else study.processes(workers) if workers > 1 else study.sequential
     signal.signal(signal.SIGTERM, _stop)  # after Ray, which has a handler of its own
     try:
@@ -98,14 +100,3 @@ def _number(text: str) -> int | str:
     if text == "all" or text.isdecimal():
         return text if text == "all" else int(text)
     raise BadConfig(f"--labels {text}: give numbers and 'all', as in --labels 20,100,all")
-
-
-def _seeds(text: str) -> range:
-    first, dash, last = text.partition("-")
-    try:
-        seeds = range(int(first), int(last) + 1) if dash else range(int(first))
-    except ValueError:
-        seeds = range(0)
-    if not seeds:
-        raise BadConfig(f"--seeds {text}: give a number, as in --seeds 5, or a range, as in --seeds 5-9")
-    return seeds

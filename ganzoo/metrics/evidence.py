@@ -158,10 +158,10 @@ class Evidence:
     @property
     def classes(self) -> Tensor | None:
         """Class of each generated image `[number]`; None for an unconditional generator."""
-        return torch.arange(self.number) % self.gan.shape.classes if self.conditional else None
+        return self.gan.labels(self.number) if self.conditional else None
 
     def generated(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
-        """Generate images.
+        """Generate images of the seed, the same as `GAN.sample`.
 
         Args:
             batches: Numbers of the images of each batch `[B]`, in 0 … number - 1.
@@ -170,10 +170,8 @@ class Evidence:
             uint8 images `[B, C, H, W]`, rounded as in a PNG file.
         """
         self.used["fake"] = self.number
-        classes = self.classes
         for batch in batches:
-            y = None if classes is None else classes[batch]
-            yield to_uint8(self.gan.sample(len(batch), y, seed=self.seed * 1_000_003 + int(batch[0])))
+            yield to_uint8(self.gan.sample(batch, seed=self.seed))
 
     def held_out(self) -> Tensor:
         """Return the positions `[N]` of all held-out images that have a label.

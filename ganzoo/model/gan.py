@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,10 +27,10 @@ from ganzoo.model.hub import find, upload
 from ganzoo.model.images import Pictures, as_sequence, check_mask, prepare_images
 from ganzoo.model.latents import images_of
 from ganzoo.model.load import Inspection, LoadedModel, OneNetwork, inspect, load, provenance
+from ganzoo.model.seeds import Numbers, chosen_seed, image_numbers, latents_of
 from ganzoo.registry.component import ImageShape
 from ganzoo.registry.discovery import Registry, installed
 from ganzoo.strategy.base import Strategy
-from ganzoo.strategy.networks import draw_latents
 
 CHUNK = 256
 """Images that pass through a network at once."""
@@ -127,48 +127,78 @@ class GAN:
 
     def sample(
         self,
-        n: int,
+        n: Numbers,
         y: int | Sequence[int] | Tensor | None = None,
         seed: int | None = None,
         truncation: float = 1.0,
     ) -> Tensor:
-        """Generate images, the same for the same seed on every device.
+        """Generate images. Image i of a seed is one image, however many are generated with it and on whatever device.
+
+        Latents are equal bit for bit. Images are equal up to rounding, since kernels depend on how many images are
+        computed at once: 8-bit pixels may rarely differ by 1. Devices differ by the precision of their arithmetic.
 
         Args:
-            n: Number of images.
-            y: A class, or n of them; only for a class-conditional generator. Default: all classes in turn.
-            seed: Seed of the latents; default: a random one.
+            n: Number of images, which are images 0 … n - 1 of the seed; or their numbers, as `range(100, 200)`.
+            y: A class, or one for each image; only for a class-conditional generator. Default: all classes in turn,
+                i % K for image i.
+            seed: Seed of the latents, ≥ 0; default: a random one.
             truncation: ψ in [0, 1]: latents are moved towards their mean. Below 1, images are better and less varied.
 
         Returns:
             Images `[n, C, H, W]` in [-1, 1] on the CPU.
 
         Raises:
-            Incompatible: The model has no generator, or it is not class-conditional and `y` is given.
+            Incompatible: The model has no generator, it is not class-conditional and `y` is given, or a number or the
+                seed is negative.
         """
-        z = self.latents(n, seed)
-        chunks = [*images_of(self.network("generator"), z, self.labels(n, y), truncation)]
+        chunks = [*self.sample_in_chunks(n, y, seed, truncation)]
         return torch.cat(chunks) if chunks else torch.empty(0, *self.shape.dimensions)
 
-    def latents(self, n: int, seed: int | None = None) -> Tensor:
-        """Draw the latents `[n, z_dim]` of n images.
-
-        Raises:
-            Incompatible: The model has no generator, or n is negative.
-        """
-        generator = self.network("generator")
-        if n < 0:
-            raise Incompatible(f"the number of images cannot be {n}")
-        rng = torch.Generator()
-        rng.manual_seed(int.from_bytes(os.urandom(7), "little") if seed is None else seed)
-        return draw_latents(generator, n, rng)
-
-    def labels(self, n: int, y: int | Sequence[int] | Tensor | None = None) -> Tensor | None:
-        """Return the classes `[n]` of n generated images, or None for an unconditional generator.
+    def sample_in_chunks(
+        self,
+        n: Numbers,
+        y: int | Sequence[int] | Tensor | None = None,
+        seed: int | None = None,
+        truncation: float = 1.0,
+    ) -> Iterator[Tensor]:
+        """Generate the images of `sample` a chunk at a time, so that there may be more than fit into memory.
 
         Args:
-            n: Number of images.
-            y: A class, or n of them. Default: all classes in turn.
+            n: Number of images, or their numbers.
+            y: A class, or one for each image. Default: all classes in turn.
+            seed: Seed of the latents, ≥ 0; default: a random one.
+            truncation: ψ in [0, 1].
+
+        Returns:
+            An iterator over images `[B, C, H, W]` in [-1, 1] on the CPU.
+
+        Raises:
+            Incompatible: As for `sample`, before the first image is generated.
+        """
+        numbers, generator, seed = image_numbers(n), self.network("generator"), chosen_seed(seed)
+        labels = self.labels(numbers, y)
+        classes = repeat(None) if labels is None else torch.split(labels, CHUNK)
+        chunks = zip(torch.split(numbers, CHUNK), classes, strict=False)
+        return (x for i, k in chunks for x in images_of(generator, latents_of(generator, i, seed), k, truncation))
+
+    def latents(self, n: Numbers, seed: int | None = None) -> Tensor:
+        """Return the latents `[N, z_dim]` of the images that `sample` generates.
+
+        Args:
+            n: Number of images, or their numbers.
+            seed: Seed of the latents, ≥ 0; default: a random one.
+
+        Raises:
+            Incompatible: The model has no generator, or a number or the seed is negative.
+        """
+        return latents_of(self.network("generator"), image_numbers(n), chosen_seed(seed))
+
+    def labels(self, n: Numbers, y: int | Sequence[int] | Tensor | None = None) -> Tensor | None:
+        """Return the classes `[N]` of generated images, or None for an unconditional generator.
+
+        Args:
+            n: Number of images, or their numbers.
+            y: A class, or one for each image. Default: all classes in turn, i % K for image i.
 
         Raises:
             Incompatible: There is no such class, or the generator is unconditional.
@@ -180,8 +210,9 @@ class GAN:
                     "train a class-conditional one: --set gen.conditional=true"
                 )
             return None
-        labels = torch.arange(n) % self.shape.classes if y is None else torch.as_tensor(y).expand(n)
-        if n and not (int(labels.min()) >= 0 and int(labels.max()) < self.shape.classes):
+        numbers = image_numbers(n)
+        labels = numbers % self.shape.classes if y is None else torch.as_tensor(y).expand(len(numbers))
+        if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < self.shape.classes):
             raise Incompatible(f"classes are 0 to {self.shape.classes - 1}, not {y}")
         return labels
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganzoo.base.pictures import TILE, to_pil, to_uint8
 from ganzoo.errors import Incompatible, MissingExtra
 from ganzoo.model.gan import GAN
-from ganzoo.model.latents import images_at, images_of, space_of
+from ganzoo.model.latents import images_at, space_of
 from ganzoo.sampling.codes import Codes
 
 TRIES = 40
@@ -55,15 +55,13 @@ def by_class(
     """
     if not gan.shape.classes:
         raise Incompatible("this model was trained on images without classes")
-    generator, numbers = gan.network("generator"), list(range(gan.shape.classes) if classes is None else classes)
+    numbers = list(range(gan.shape.classes) if classes is None else classes)
     if gan.conditional:
-        z = gan.latents(each, seed).repeat(len(numbers), 1)
         y = torch.tensor(numbers).repeat_interleave(each)
-        return [*torch.split(torch.cat([*images_of(generator, z, y, truncation)]), each)]
+        return [*torch.split(gan.sample(torch.arange(each).repeat(len(numbers)), y, seed, truncation), each)]
     by_number: dict[int, list[Tensor]] = {k: [] for k in numbers}
-    candidates = gan.latents(min(tries * each * len(numbers), MOST), seed)
-    for z in torch.split(candidates, CHUNK):
-        images = torch.cat([*images_of(generator, z, None, truncation)])
+    for candidates in torch.split(torch.arange(min(tries * each * len(numbers), MOST)), CHUNK):
+        images = gan.sample(candidates, None, seed, truncation)
         for image, k in zip(images, gan.classify(images).argmax(1).tolist(), strict=True):
             if len(by_number.get(k, ())) < each and k in by_number:
                 by_number[k].append(image)

@@ -18,8 +18,11 @@ Networks: TypeAlias = Mapping[str, nn.Module]
 class Generator(Protocol):
     """An `nn.Module` that maps latents to images. Created as `factory(shape, **options)`.
 
-    A generator whose latents are not drawn from N(0, 1) has a method `latent(n, rng) -> z`. A class-conditional
-    generator has an attribute `conditional` that is true; it is then always given `y`.
+    A generator whose latents are not drawn from N(0, 1) has a method `latent(n, rng) -> z`, which draws from `rng`
+    alone. A class-conditional generator has an attribute `conditional` that is true; it is then always given `y`.
+
+    In evaluation mode, an image depends on its own latent and class alone: not on its batch, and on no random numbers.
+    Noise that is to differ between generated images is part of the latent.
 
     Attributes:
         z_dim: Length of the latent vector.

@@ -74,8 +74,9 @@ def _check_generator(r: Registered, registry: Registry, options: dict[str, Any])
         shape = ImageShape(channels, size, size, CLASSES)
         generator = registry.create("generator", r.qualified, (shape,), options)
         y = torch.arange(2) if getattr(generator, "conditional", False) else None
-        z = draw_latents(generator, 2, torch.Generator().manual_seed(0))
+        z, again = (draw_latents(generator, 2, torch.Generator().manual_seed(0)) for _ in range(2))
         assert z.shape == (2, generator.z_dim), f"latents are {list(z.shape)}, not [2, z_dim={generator.z_dim}]"
+        assert torch.equal(z, again), "latents are not drawn from `rng` alone: with the same one, others are drawn"
         x = generator(z, y)
         expected = [2, channels, size, size]
         assert list(x.shape) == expected, f"images are {list(x.shape)}, not {expected}"
@@ -83,9 +84,20 @@ def _check_generator(r: Registered, registry: Registry, options: dict[str, Any])
         assert not torch.equal(x[0], x[1]), "different latents give the same image"
         _check_gradients(generator, x)
         _check_state(generator, registry.create("generator", r.qualified, (shape,), options), z, y)
+        _check_evaluation(generator, z, y)
         if hasattr(generator, "map"):
             _check_mapping(generator, z, y)
     _train(registry, {"generator": _config_of(r, options), "data.options": {"size": size}})
+
+
+@torch.no_grad()
+def _check_evaluation(generator: nn.Module, z: Tensor, y: Tensor | None) -> None:
+    before = torch.get_rng_state()
+    together, alone = generator.eval()(z, y), generator(z[:1], None if y is None else y[:1])
+    assert torch.equal(before, torch.get_rng_state()), "in evaluation mode, it draws random numbers"
+    assert torch.allclose(together[:1], alone, atol=1e-4, rtol=1e-4), (
+        "in evaluation mode, the image of a latent depends on its batch"
+    )
 
 
 @torch.no_grad()

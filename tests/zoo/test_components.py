@@ -67,18 +67,50 @@ def test_conditional_generators(name: str) -> None:
     assert torch.equal(one, made(z, torch.tensor([[1.0, 0, 0], [1.0, 0, 0]])))
 
 
-class Forgetful(nn.Module):
-    """Draws its weights anew in each copy."""
+class Affine(nn.Module):
+    """A generator without a fault."""
 
     z_dim = 2
 
     def __init__(self, shape: ImageShape) -> None:
         super().__init__()
-        self.shape, self.scale = shape, torch.rand(1)
-        self.layer = nn.Linear(2, shape.pixels)
+        self.shape, self.layer = shape, nn.Linear(2, shape.pixels)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return (self.layer(z) * self.scale).reshape(-1, self.shape.channels, self.shape.height, self.shape.height)
+        return self.layer(z).reshape(-1, *self.shape.dimensions)
+
+
+class Forgetful(Affine):
+    """Draws its weights anew in each copy."""
+
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__(shape)
+        self.scale = torch.rand(1)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return super().forward(z, y) * self.scale
+
+
+class Fickle(Affine):
+    """Draws noise in evaluation mode, of strength 0 before it is trained."""
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return super().forward(z, y) + 0 * torch.randn(1)
+
+
+class Mixing(Affine):
+    """Adds the mean of the batch."""
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        x = super().forward(z, y)
+        return x + x.mean(0)
+
+
+class Careless(Affine):
+    """Draws latents from torch's global random number generator."""
+
+    def latent(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        return torch.rand(n, self.z_dim)
 
 
 class Square(nn.Module):
@@ -102,6 +134,9 @@ def undocumented(margin: float = 1.0) -> Any:
     ("kind", "target", "said"),
     [
         ("generator", "Forgetful", "state_dict is incomplete"),
+        ("generator", "Fickle", "in evaluation mode, it draws random numbers"),
+        ("generator", "Mixing", "in evaluation mode, the image of a latent depends on its batch"),
+        ("generator", "Careless", "latents are not drawn from `rng` alone"),
         ("discriminator", "Square", r"features are \[16, 1, 16, 16\], not \[16, 5\]"),
         ("loss", "undocumented", r"missing under Args of its docstring: \['margin'\]"),
     ],
@@ -110,6 +145,11 @@ def test_checker_finds_faults(kind: str, target: str, said: str) -> None:
     component = Component("wrong", f"{__name__}:{target}", summary="is wrong")
     with pytest.raises(AssertionError, match=said):
         check_component(Registered(kind, Plugin("me", None), component))
+
+
+def test_checker_finds_no_fault_where_there_is_none() -> None:
+    component = Component("right", f"{__name__}:Affine", summary="is right")
+    check_component(Registered("generator", Plugin("me", None), component))
 
 
 def test_checker_wants_a_summary() -> None:
