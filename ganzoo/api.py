@@ -45,8 +45,8 @@ def train(
         registry: Where component names are looked up; default: what is installed.
 
     Returns:
-        The GAN with averaged weights. `gan.metadata` holds `run_folder`, `report`, `step` and `metrics` (`error`: the
-        held-out error, in [0, 1]).
+        The GAN with averaged weights. `gan.metadata` holds `run_folder`, `report`, `step` and `metrics` (`error`,
+        `balanced_error` and `macro_f1` of the held-out images in [0, 1]; `recall` and `support` of each class).
 
     Raises:
         GanzooError: The message says what is wrong and how to correct it.

@@ -101,10 +101,12 @@ def print_comparison(row: Comparison, width: int) -> None:
 
     first = next(iter(row.scores.values()))
     click.secho(row.metric if row.differences else f"{row.metric}: {describe_protocol(first.stamp)}", bold=True)
-    values = [value for value in first.values if "/" not in value]
-    click.echo(f"  {'':{width}}  {'  '.join(f'{value:>12}' for value in values)}")
+    names = dict.fromkeys(name for score in row.scores.values() for name in score.values if "/" not in name)
+    values = {name: max(12, len(name)) for name in names}
+    click.echo(f"  {'':{width}}  {'  '.join(f'{name:>{n}}' for name, n in values.items())}")
     for run, score in row.scores.items():
-        columns = [f"{score.values[value]:12.6g}" if value in score.values else f"{'–':>12}" for value in values]
+        cells = {name: f"{score.values[name]:.6g}" if name in score.values else "–" for name in values}
+        columns = [f"{cells[name]:>{n}}" for name, n in values.items()]
         click.echo(f"  {run:{width}}  {'  '.join(columns)}")
     for difference in row.differences:
         click.echo(f"  not ranked: {difference}")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from ganzoo.metrics.classification import uneven
 from ganzoo.model.build import count_parameters
 
 if TYPE_CHECKING:
@@ -84,11 +85,12 @@ class Display:
         folder: Path of the run folder.
         world: Number of processes.
         unmeasured: Whether the run trains a classifier and has no held-out label to measure it with.
+        uneven: Whether some classes have many more held-out images than others.
     """
 
     def __init__(self, quiet: bool) -> None:
         self.quiet, self.main, self.folder, self.world = quiet, True, "", 1
-        self.unmeasured = False
+        self.unmeasured = self.uneven = False
         self._console = Console(highlight=False)
         self._bar: Bar | None = None
         self._marks = -1
@@ -109,7 +111,10 @@ class Display:
 
     def on_start(self, experiment: Experiment, run: Run) -> None:
         """Print the header and open the progress bar."""
-        self.unmeasured = experiment.gan.strategy.needs_labels and not bool((experiment.data.test_labels >= 0).any())
+        held_out = experiment.data.test_labels[experiment.data.test_labels >= 0]
+        self.unmeasured = experiment.gan.strategy.needs_labels and not len(held_out)
+        support = held_out.bincount(minlength=experiment.data.shape.classes).tolist()
+        self.uneven = len(held_out) > 0 and uneven(support)
         self.main, self.folder, self.world = experiment.backend.main, str(run.path), experiment.backend.world
         self.quiet = self.quiet or not self.main
         if self.quiet:
@@ -134,6 +139,8 @@ class Display:
             for name, value in progress.terms.items()
         ]
         error = [] if progress.error is None else [f"error {100 * progress.error:.1f} %"]
+        if error and self.uneven and progress.balanced_error is not None:
+            error = [f"{error[0]} (balanced {100 * progress.balanced_error:.1f} %)"]
         left = f"{duration(progress.seconds_left)} left"
         status = " · ".join([f"{progress.images_per_second:,.0f} img/s", *terms, *error, left])
         if self._bar:

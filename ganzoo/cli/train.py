@@ -19,7 +19,13 @@ from ganzoo.errors import Interrupted
 from ganzoo.registry.discovery import installed
 
 if TYPE_CHECKING:
+    from ganzoo.model.gan import GAN
     from ganzoo.training.experiment import Experiment
+
+SPREAD = 0.2
+"""Difference of the recalls of two classes that is pointed out."""
+LOWEST = 3
+"""Most classes whose recall is printed."""
 
 
 @click.command("train", cls=TrainingCommand)
@@ -92,29 +98,34 @@ def _train(config: Config, out: str | None, as_json: bool) -> None:
     if display.world > 1:
         leave()
     if display.main:
-        result = summarise(gan.metadata)
+        result = summarise(gan)
         if as_json:
             click.echo(json.dumps(result, indent=2))
         else:
             print_result(result, display.unmeasured)
 
 
-def summarise(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def summarise(gan: GAN) -> dict[str, Any]:
     """Return what `--json` prints of a run that has ended.
 
     Args:
-        metadata: Metadata of the trained GAN.
+        gan: The trained GAN.
 
     Returns:
-        Plain JSON values: paths, step, held-out error if it was measured, best weights if they are kept.
+        Plain JSON values: paths, step, the measures of held-out images if there are any, with `recall` and `support`
+        (number of images) by class, best weights if they are kept.
     """
+    metadata = gan.metadata
     folder = Path(metadata["run_folder"])
+    metrics: dict[str, Any] = dict(metadata["metrics"])
+    for name in metrics.keys() & {"recall", "support"}:
+        metrics[name] = dict(zip(gan.class_names, metrics[name], strict=True))
     pictures = sorted((folder / "samples").glob("*.png"))
     return {
         "run": str(folder),
         "model": str(folder / "model"),
         "step": metadata["step"],
-        **metadata["metrics"],
+        **metrics,
         "best": best_of(folder),
         "picture": str(pictures[-1]) if pictures else None,
         "report": metadata["report"] or None,
@@ -133,6 +144,8 @@ def print_result(result: Mapping[str, Any], unmeasured: bool) -> None:
     if "error" in result:
         error, count = 100 * result["error"], result["held_out"]
         click.echo(f"error    {error:.2f} % of {count:,} held-out images (averaged weights)")
+        if "support" in result and differ_by_class(result):
+            click.echo(f"balanced {describe_balance(result)}")
         commands.append(f"ganzoo classify {folder} image.png")
     elif unmeasured:
         click.echo("error    not measured: no labelled image is held out")
@@ -146,6 +159,39 @@ def print_result(result: Mapping[str, Any], unmeasured: bool) -> None:
         images = f", compared with {best['images']}" if best["images"] else ""
         click.echo(f"best     {best['model']} · {best['value']} {best['score']:.4g} at step {best['step']}{images}")
     click.echo(f"next     {' · '.join(commands or ['ganzoo --help'])}")
+
+
+def differ_by_class(result: Mapping[str, Any]) -> bool:
+    """Return whether the error alone misleads: held-out classes are uneven, or their recalls differ much.
+
+    Args:
+        result: What `summarise` returned, with `recall` and `support`.
+    """
+    from ganzoo.metrics.classification import uneven
+
+    recalls = [recall for recall in result["recall"].values() if recall is not None]
+    return uneven([*result["support"].values()]) or max(recalls) - min(recalls) > SPREAD
+
+
+def describe_balance(result: Mapping[str, Any]) -> str:
+    """Describe how evenly classes are classified: balanced error, macro F1 and the lowest recalls below the accuracy.
+
+    Args:
+        result: What `summarise` returned, with `recall` and `support`.
+    """
+    recalls = {name: recall for name, recall in result["recall"].items() if recall is not None}
+    below = [name for name in recalls if recalls[name] < 1 - result["error"]]
+    lowest = sorted(below, key=lambda name: recalls[name])[:LOWEST]
+    listed = ", ".join(f"{name} {100 * recalls[name]:.0f} % of {result['support'][name]:,}" for name in lowest)
+    missing = len(result["recall"]) - len(recalls)
+    return " · ".join(
+        [
+            f"{100 * result['balanced_error']:.2f} % error",
+            f"macro F1 {100 * result['macro_f1']:.2f} %",
+            *([f"lowest recall: {listed}"] if lowest else []),
+            *([f"{missing:,} class{'es have' if missing > 1 else ' has'} no held-out image"] if missing else []),
+        ]
+    )
 
 
 def best_of(folder: Path) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from ganzoo.registry.component import Component, describe
 from ganzoo.registry.discovery import installed
 
 if TYPE_CHECKING:
-    from huggingface_hub import ModelCard, ModelCardData
+    from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 UNSTATED = "The publisher has not stated a licence; ask before you use the model."
 FORMER_UNSTATED = "Its publisher has not said; ask before you use it."
@@ -54,6 +54,7 @@ def render(config: Mapping[str, Any], repo: str = PLACEHOLDER, pictures: Sequenc
         "conditional": run.get("generator", {}).get("conditional", False),
         "generates": "generator.safetensors" in config["sha256"],
         "classifies": bool(metrics),
+        "by_class": [*zip(config["class_names"], metrics.get("recall", ()), metrics.get("support", ()), strict=False)],
         "components": {kind: c["name"].rpartition("/")[2] for kind, c in config["components"].items()},
         "command": training_command(config),
         "recipe": yaml.safe_dump(dict(run), sort_keys=False, allow_unicode=True).rstrip(),
@@ -68,7 +69,7 @@ def render(config: Mapping[str, Any], repo: str = PLACEHOLDER, pictures: Sequenc
         datasets=[name] if (name := values["data"].get("hub")) else None,
         model_name=repo,
         license=config.get("license"),
-        eval_results=accuracy_result(values["data"], metrics, config),
+        eval_results=held_out_results(values["data"], metrics, config),
     )
     template = files("ganzoo.model").joinpath("card.md.jinja").read_text(encoding="utf-8")
     environment = Environment(
@@ -77,12 +78,14 @@ def render(config: Mapping[str, Any], repo: str = PLACEHOLDER, pictures: Sequenc
     return environment.from_string(template).render(**values, header=header.to_yaml())
 
 
-def accuracy_result(data: Mapping[str, Any], metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[Any] | None:
-    """Return the held-out accuracy as an entry of the Hub's `model-index`.
+def held_out_results(
+    data: Mapping[str, Any], metrics: Mapping[str, Any], config: Mapping[str, Any]
+) -> list[EvalResult] | None:
+    """Return the accuracy, balanced accuracy and macro F1 of held-out images as entries of the Hub's `model-index`.
 
     Args:
         data: Description of the data.
-        metrics: Held-out error, number of held-out images, weights and step; empty if there is no classifier.
+        metrics: Measures, number of held-out images, weights and step; empty if there is no classifier.
         config: Content of `config.json`.
     """
     from huggingface_hub import EvalResult
@@ -91,16 +94,22 @@ def accuracy_result(data: Mapping[str, Any], metrics: Mapping[str, Any], config:
         return None
     split = (config.get("split") or "unknown")[:8]
     name = str(data.get("name") or "images")
+    values = {("accuracy", "accuracy"): 1 - metrics["error"]}
+    if (balanced_error := metrics.get("balanced_error")) is not None:
+        values["balanced_accuracy", "balanced accuracy"] = 1 - balanced_error
+    if (macro_f1 := metrics.get("macro_f1")) is not None:
+        values["f1", "macro F1"] = macro_f1
     return [
         EvalResult(
             task_type="image-classification",
             dataset_type=str(data.get("hub") or name),
             dataset_name=f"{name} ({metrics['held_out']:,} held-out images)",
             dataset_split="held out",
-            metric_type="accuracy",
-            metric_name=f"accuracy, {metrics['weights']} weights, step {metrics['step']}, split {split}",
-            metric_value=round(1 - metrics["error"], 6),
+            metric_type=kind,
+            metric_name=f"{label}, {metrics['weights']} weights, step {metrics['step']}, split {split}",
+            metric_value=round(value, 6),
         )
+        for (kind, label), value in values.items()
     ]
 
 

@@ -44,6 +44,7 @@ Weights = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}\.safetensor
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Text = Annotated[str, Meta(max_length=1000)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
 Scalar = bool | Annotated[int, Meta(ge=-(2**31), le=2**31)] | Annotated[float, Meta(ge=-1e300, le=1e300)] | Text | None
 Flat = Scalar | Annotated[list[Scalar], Meta(max_length=1000)]
 Option = Flat | Annotated[dict[Word, Flat], Meta(max_length=100)]
@@ -119,12 +120,27 @@ class ModelFile(Struct, frozen=True):
 
 
 class MetricFacts(Struct, frozen=True):
-    """The held-out error of a model."""
+    """How a model classifies held-out images. Earlier versions knew only the error.
 
-    error: Annotated[float, Meta(ge=0, le=1)]
+    Attributes:
+        error: Fraction that is classified wrongly.
+        held_out: Number of held-out images.
+        weights: Weights that were measured.
+        step: Step at which they were measured.
+        balanced_error: 1 - mean recall of the classes that have held-out images.
+        macro_f1: Mean of the F1 scores of the classes.
+        recall: Recall of each class, in the order of `class_names`; None for a class without held-out images.
+        support: Number of held-out images of each class.
+    """
+
+    error: Fraction
     held_out: Count
     weights: Text
     step: Count
+    balanced_error: Fraction | None = None
+    macro_f1: Fraction | None = None
+    recall: Annotated[list[Fraction | None], Meta(max_length=2**20)] = []
+    support: Annotated[list[Count], Meta(max_length=2**20)] = []
 
 
 class DataFacts(Struct, frozen=True):

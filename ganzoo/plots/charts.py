@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ganzoo.run.diagnostics import GRADIENT
+from ganzoo.run.rows import BALANCED_ERROR, ERROR, MACRO_F1, RAW, RECALL, balance_matters
 
 WIDTH, HEIGHT = 400, 220
 """Size of a chart in SVG units."""
@@ -17,7 +18,14 @@ POINTS = 300
 LOGARITHMIC = 8.0
 """Absolute value beyond which a chart has a logarithmic scale."""
 EXCLUDED = ("step", "images_per_second")
-ERROR, RAW, SLOPE = "error", "_raw", "_slope"
+SLOPE = "_slope"
+HELD_OUT = {
+    ERROR: "held-out error",
+    BALANCED_ERROR: "balanced held-out error",
+    MACRO_F1: "macro F1 of held-out images",
+    RECALL: "recall of held-out images by class",
+}
+"""Titles of the charts that show how held-out images are classified, in per cent. They come first."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,13 @@ def charts(rows: Sequence[Mapping[str, object]]) -> list[Chart]:
     """Draw the metrics of a run: a chart for the terms of each player, for the held-out error, and for other values.
 
     Args:
-        rows: Rows of metrics. Values that are not finite numbers are left out.
+        rows: Rows of metrics. Values that are not finite numbers are left out, and so are balanced error and macro F1
+            where classes are so even that they say the same as the error.
 
     Returns:
         The charts; that of the held-out error comes first.
     """
+    redundant = () if balance_matters(rows) else (BALANCED_ERROR, MACRO_F1)
     curves: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():
@@ -74,17 +84,20 @@ def charts(rows: Sequence[Mapping[str, object]]) -> list[Chart]:
     for name, points in curves.items():
         group, label = chart_of(name)
         groups.setdefault(group, {})[label] = points
-    order = sorted(groups, key=lambda group: group != ERROR)  # the most important one first
-    return [chart("held-out error" if g == ERROR else g, groups[g], g == ERROR) for g in order]
+    order = [*HELD_OUT, *(group for group in groups if group not in HELD_OUT)]  # the most important ones first
+    shown = [group for group in order if group in groups and group not in redundant]
+    return [chart(HELD_OUT.get(group, group), groups[group], group in HELD_OUT) for group in shown]
 
 
 def chart_of(name: str) -> tuple[str, str]:
-    """Return the title of the chart that shows a metric, and the name of its curve."""
+    """Return the chart that shows a metric, by a key of `HELD_OUT` or its title, and the name of its curve."""
+    if name.startswith(RECALL):
+        return RECALL, name.removeprefix(RECALL)
     player, slash, term = name.partition("/")
     if slash:
         return player, term
-    if name.removesuffix(RAW) == ERROR:
-        return ERROR, "averaged weights" if name == ERROR else "raw weights"
+    if name.removesuffix(RAW) in HELD_OUT:
+        return name.removesuffix(RAW), "raw weights" if name.endswith(RAW) else "averaged weights"
     if name.startswith(GRADIENT):
         return "gradient norm", name.removeprefix(GRADIENT)
     if name.endswith(SLOPE):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import BadData
+from ganzoo.run.rows import BALANCED_ERROR, ERROR, RAW, balance_matters, is_term
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Mapping[str, Any]]
 ERROR_LABEL = "held-out error (%)"
-ERRORS = {"error": "averaged weights", "error_raw": "raw weights"}
+LABELS = {ERROR: ERROR_LABEL, BALANCED_ERROR: "balanced held-out error (%)"}
+ERRORS = {ERROR: "averaged weights", ERROR + RAW: "raw weights"}
+BALANCED = {BALANCED_ERROR: "balanced, averaged weights"}
 
 
 def run_curves(rows: Rows) -> bytes:
@@ -27,14 +30,14 @@ def run_curves(rows: Rows) -> bytes:
     Returns:
         The content of a PNG file.
     """
-    names = [*dict.fromkeys(name for row in rows for name in row if "/" in name)]
-    errors = any("error" in row for row in rows)
-    figure = _figure(7, 5 if errors else 3)
-    axes = figure.subplots(1 + errors, 1, sharex=True, squeeze=False)[:, 0]
+    names = [*dict.fromkeys(name for row in rows for name in row if is_term(name))]
+    measured, errors = any(ERROR in row for row in rows), ERRORS | (BALANCED if balance_matters(rows) else {})
+    figure = _figure(7, 5 if measured else 3)
+    axes = figure.subplots(1 + measured, 1, sharex=True, squeeze=False)[:, 0]
     axes[0].set_yscale("symlog", linthresh=1)  # terms of a hundred and of a hundredth are both visible
     for name in names:
         axes[0].plot(*_points(rows, name), label=name, lw=1)
-    for name, label in ERRORS.items() if errors else ():
+    for name, label in errors.items() if measured else ():
         axes[1].plot(*_points(rows, name, 100), ".-", label=label)
         axes[1].set_ylabel(ERROR_LABEL)
     for axis in axes:
@@ -46,7 +49,7 @@ def run_curves(rows: Rows) -> bytes:
 
 
 def compare_curves(runs: Mapping[str, Rows]) -> bytes:
-    """Draw a panel for each term and for the held-out error, with a line for each run.
+    """Draw a panel for each term and each held-out error, with a line for each run.
 
     Args:
         runs: Rows of metrics by the name of the run.
@@ -57,7 +60,8 @@ def compare_curves(runs: Mapping[str, Rows]) -> bytes:
     Raises:
         BadData: No run has metrics.
     """
-    names = [*dict.fromkeys(n for rows in runs.values() for row in rows for n in row if "/" in n or n == "error")]
+    labels = LABELS if balance_matters(row for rows in runs.values() for row in rows) else {ERROR: LABELS[ERROR]}
+    names = [*dict.fromkeys(n for rows in runs.values() for row in rows for n in row if is_term(n) or n in labels)]
     if not names:
         raise BadData("none of these runs has curves: metrics.jsonl is missing or empty; train a run first")
     columns = min(3, len(names))
@@ -66,10 +70,10 @@ def compare_curves(runs: Mapping[str, Rows]) -> bytes:
     panels = figure.subplots(lines, columns, squeeze=False).flatten()
     for name, panel in zip(names, panels, strict=False):
         for number, (run, rows) in enumerate(runs.items()):
-            steps, values = _points(rows, name, 100 if name == "error" else 1)
+            steps, values = _points(rows, name, 100 if name in labels else 1)
             if steps:
                 panel.plot(steps, values, label=run, lw=1, marker="." * (len(steps) == 1), color=f"C{number}")
-        panel.set_title(ERROR_LABEL if name == "error" else name, fontsize=9)
+        panel.set_title(labels.get(name, name), fontsize=9)
         panel.grid(alpha=0.3)
     for panel in panels[len(names) :]:
         panel.set_visible(False)

@@ -201,20 +201,23 @@ def samples(run: Run, gan: GAN | None) -> list[tuple[int, Image.Image]]:
 
 
 def label_split(run: Run, gan: GAN | None, data: Dataset | None) -> dict[str, Any] | None:
-    """Count the labelled and the held-out images of each class; None if the run has no split yet."""
+    """Count the labelled and the held-out images of each class, with its recall; None if the run has no split yet."""
     if not (run.path / SPLIT).is_file():
         return None
     split = SavedSplit.of(run.path)
     labelled = Counter(split.labels.tolist())
-    held_out = Counter(data.test_labels.tolist()) if data else Counter()
     names = list(gan.class_names) if gan else []
+    measured = gan.metadata.get("metrics", {}) if gan else {}
+    recall = measured.get("recall") or [None] * len(names)
+    counted = Counter(data.test_labels.tolist()) if data else Counter(dict(enumerate(measured.get("support", ()))))
     return {
         "hash": split.hash,
         "train": len(split.train),
         "labelled": len(split.labelled),
         "held_out": len(data.test) if data else len(split.test),
         "validation": len(split.validation),
-        "classes": [(name, labelled[k], held_out[k]) for k, name in enumerate(names)],
+        "classes": [(name, labelled[k], counted[k], recall[k]) for k, name in enumerate(names)],
+        "recall": any(share is not None for share in recall),
     }
 
 

@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any, TypeAlias
 
 from ganzoo.registry.discovery import installed
+from ganzoo.run.rows import is_term
 
 Row: TypeAlias = Mapping[str, float]
 
@@ -178,7 +179,7 @@ def _divergence(window: Window) -> str:
         name, slope = f"{GRADIENT}{player}", f"{player}_loss_slope"
         if window.has(slope) and not window.low(slope, FLAT) and window.has(name) and not window.typical(name):
             return f"{name} is 0, though its loss has a slope: units of the discriminator are dead, and stay so"
-    sizes = {name: max(abs(value), 1.0) for name, value in window.start.items() if "/" in name}
+    sizes = {name: max(abs(value), 1.0) for name, value in window.start.items() if is_term(name)}
     sizes |= {name: before for name, before in window.first.items() if name.startswith(GRADIENT)}
     for name, before in sizes.items():
         if before and (now := window.typical(name, ROWS)) > EXPLODED * before:

@@ -11,6 +11,7 @@ from typing import Any
 from ganzoo.config.resolve import configure, parse_setting
 from ganzoo.config.schema import Config
 from ganzoo.errors import BadConfig
+from ganzoo.run.rows import BALANCED_ERROR, ERROR, MACRO_F1
 
 RESERVED = {"ssl", "ssl.name", "seed", "data.labels", "data.split", "data.split_seed"}
 """Configuration keys that the study sets."""
@@ -49,11 +50,25 @@ class Outcome:
         error: Held-out error in [0, 1]; None if it was not measured.
         split: Hash of the split.
         failed: Why the cell failed; None if it did not.
+        balanced_error: Balanced error of the held-out images in [0, 1]; None if it was not measured.
+        macro_f1: Macro F1 of the held-out images in [0, 1]; None if it was not measured.
     """
 
     error: float | None = None
     split: str | None = None
     failed: str | None = None
+    balanced_error: float | None = None
+    macro_f1: float | None = None
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> Outcome:
+        """Return the outcome of a run that has ended.
+
+        Args:
+            metadata: Metadata of its model.
+        """
+        measures = {name: metadata["metrics"].get(name) for name in (ERROR, BALANCED_ERROR, MACRO_F1)}
+        return cls(split=metadata["split"], **measures)
 
 
 def plan(

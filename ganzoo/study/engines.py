@@ -55,7 +55,7 @@ def run_cell(config: str, folder: str) -> Outcome:
         return Outcome(failed=str(error).splitlines()[0])
     except Exception as error:  # an error of one cell must not end the study
         return Outcome(failed=describe(error))
-    return Outcome(metadata["metrics"].get("error"), metadata["split"])
+    return Outcome.of(metadata)
 
 
 def sequential(jobs: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:

@@ -104,7 +104,7 @@ def finished(folder: Path, config: Config) -> Outcome | None:
     metadata = read_json(file)
     if metadata.get("step") != config.steps or Config.of_run(folder) != config:
         return None
-    return Outcome(metadata["metrics"].get("error"), metadata["split"])
+    return Outcome.of(metadata)
 
 
 def outdated(runs: Iterable[Path]) -> str:

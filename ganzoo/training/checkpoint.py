@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ganzoo.errors import CorruptFile
 from ganzoo.training.averaging import WeightAverage
 from ganzoo.training.optimizers import load_optimizers, optimizer_state
 
-REQUIRED = {"step", "error", "error_step", "optimizers", "scaler"}
+REQUIRED = {"step", "optimizers", "scaler"}
 """Keys of `state.json` without which a checkpoint cannot be read."""
 
 
@@ -28,8 +29,8 @@ class TrainingState:
         optimizers: Optimizers by player.
         scaler: Gradient scaler of fp16, or None.
         step: Steps that have been taken.
-        error: Held-out error in [0, 1] of the averaged weights, or None.
-        error_step: Step at which that error was measured.
+        metrics: How the averaged networks classify held-out images: the measures of `ClassCounts`, recall and support
+            of each class, and the step at which they were measured; empty if they were not.
         seconds: Time spent training.
     """
 
@@ -39,8 +40,7 @@ class TrainingState:
     optimizers: dict[str, Any]
     scaler: Any
     step: int = 0
-    error: float | None = None
-    error_step: int = 0
+    metrics: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     def non_finite(self) -> str | None:
@@ -53,8 +53,7 @@ class TrainingState:
         state = {
             "step": self.step,
             "since": self.average.since,
-            "error": self.error,
-            "error_step": self.error_step,
+            "metrics": self.metrics,
             "seconds": self.seconds,
             "optimizers": plain,
             "scaler": self.scaler.state_dict() if self.scaler else {},
@@ -83,6 +82,12 @@ class TrainingState:
         load_optimizers(self.optimizers, read_tensors(folder / "optimizers.safetensors"), state["optimizers"])
         if self.scaler and state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
-        self.step, self.error, self.error_step = int(state["step"]), state["error"], int(state["error_step"])
+        self.step, self.metrics = int(state["step"]), state.get("metrics", former_metrics(state))
         self.seconds = float(state.get("seconds", 0.0))
         self.average.since = state.get("since") or dict.fromkeys(self.averaged, 0)
+
+
+def former_metrics(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics of a checkpoint from before balanced error and macro F1 were measured."""
+    error = state.get("error")
+    return {} if error is None else {"error": error, "step": int(state.get("error_step", 0))}

@@ -7,12 +7,13 @@ from typing import Any
 
 from ganzoo.base.pictures import grid, png
 from ganzoo.errors import Diverged
-from ganzoo.metrics.held_out import held_out_errors
+from ganzoo.metrics.held_out import classify_held_out, to_row
 from ganzoo.metrics.score import Score
 from ganzoo.model.format import CURVE
 from ganzoo.plots.figures import run_curves
 from ganzoo.run.diagnostics import DIVERGENCE, Diagnosis
 from ganzoo.run.folder import BEST, MODEL, Run
+from ganzoo.run.rows import ERROR
 from ganzoo.training.checkpoint import TrainingState
 from ganzoo.training.experiment import Experiment
 
@@ -47,23 +48,25 @@ class Recorder:
     def evaluate(self) -> float | None:
         """Measure the held-out error of the averaged networks, in [0, 1], and select the best weights.
 
-        The error is logged beside that of the live networks, and decides nothing. If the configuration names a
-        `best_metric`, training images decide whether the averaged networks are the best so far.
+        It is logged with other measures, beside those of the live networks, and decides nothing. If the configuration
+        names a `best_metric`, training images decide whether the averaged networks are the best so far.
         """
         experiment, state = self.experiment, self.state
         if not experiment.backend.main:
             return None
-        sides = {"error": experiment.averaged, "error_raw": experiment.gan}
-        if errors := held_out_errors(sides, experiment.data, experiment.batches):
-            state.error, state.error_step = errors["error"], state.step
-            self.log(errors)
+        sides = {"averaged": experiment.averaged, "raw": experiment.gan}
+        if found := classify_held_out(sides, experiment.data, experiment.batches):
+            averaged = found["averaged"]
+            by_class = {"recall": averaged.recall, "support": averaged.support.tolist()}
+            state.metrics = {**averaged.measures(), **by_class, "step": state.step}
+            self.log(to_row(averaged, found["raw"], experiment.data.class_names))
         if experiment.best_metric and self.run:
             self.check_finite()
             score, best = experiment.best_metric(), self.run.best()
             self.log({n: v for n, v in list(score.values.items())[:1] if math.isfinite(v)})
             if experiment.best_metric.better(score, Score.of(best["best"]) if best else None):
                 self._write_model(self.run, BEST, best=score.to_dict())
-        return errors["error"] if errors else None
+        return state.metrics.get(ERROR)
 
     def save_samples(self) -> None:
         """Write a grid of samples of the averaged generator, always of the same latents."""
@@ -124,11 +127,10 @@ class Recorder:
 
     def _write_model(self, run: Run, name: str, **more: Any) -> None:
         experiment, state = self.experiment, self.state
-        held_out = int((experiment.data.test_labels >= 0).sum())
-        error = {"error": state.error, "held_out": held_out, "weights": "averaged", "step": state.error_step}
+        held_out = {"held_out": int((experiment.data.test_labels >= 0).sum()), "weights": "averaged"}
         metadata = {
             "step": state.step,
-            "metrics": {} if state.error is None else error,
+            "metrics": {**state.metrics, **held_out} if state.metrics else {},
             "seconds": round(state.seconds),
             "environment": run.environment(),
             **more,

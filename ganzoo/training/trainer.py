@@ -22,6 +22,7 @@ from ganzoo.data.batches import seed_of
 from ganzoo.errors import Diverged, Interrupted
 from ganzoo.run.diagnostics import GRADIENT, Diagnosis, Diagnostics
 from ganzoo.run.folder import Run
+from ganzoo.run.rows import BALANCED_ERROR, ERROR
 from ganzoo.strategy.players import Player
 from ganzoo.strategy.step import Step
 from ganzoo.training.averaging import WeightAverage
@@ -45,6 +46,7 @@ class Progress:
         seconds_left: Estimated time to the end.
         error: Newest held-out error in [0, 1], or None.
         warnings: What has begun to go wrong since the last report.
+        balanced_error: Newest balanced error of the held-out images in [0, 1], or None.
     """
 
     step: int
@@ -54,6 +56,7 @@ class Progress:
     seconds_left: float
     error: float | None
     warnings: Sequence[Diagnosis] = ()
+    balanced_error: float | None = None
 
 
 @dataclass
@@ -228,7 +231,9 @@ class Trainer:
         self.recorder.log({**row, "images_per_second": round(images, 1)})
         warnings, self.recorder.failed_trackers = [*self.recorder.failed_trackers, *new], []
         terms = {n: v for n, v in row.items() if "/" in n}
-        on_progress(Progress(state.step, steps, terms, images, (steps - state.step) / rate, state.error, warnings))
+        error, balanced = (state.metrics.get(name) for name in (ERROR, BALANCED_ERROR))
+        left = (steps - state.step) / rate
+        on_progress(Progress(state.step, steps, terms, images, left, error, warnings, balanced))
 
     def _logs(self, step: int) -> bool:
         """Whether a row of metrics is written after so many steps."""

@@ -19,6 +19,8 @@ from ganzoo.errors import BadConfig, CorruptFile
 from ganzoo.metrics.scores_file import read_scores
 from ganzoo.report.page import write_report
 from ganzoo.run.folder import Run
+from ganzoo.training.assemble import assemble
+from ganzoo.training.trainer import Trainer
 
 Cli = Callable[..., Result]
 FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "format-1"
@@ -42,6 +44,15 @@ def test_a_run_of_format_1_continues_to_the_same_weights(old: Path) -> None:
     assert (written["format"], written["shape"]) == (2, {"channels": 1, "height": 8, "width": 8, "classes": 10})
     assert written["run"]["batch_size"] == 16
     assert written["run"]["penalties"] == {"zoo/gradient-penalty": {}}
+
+
+def test_its_checkpoint_has_the_error_alone(old: Path) -> None:
+    trainer = Trainer(assemble(Run(old / "run").config()))
+    trainer.state.load(old / "run" / "checkpoints" / "000020")
+    assert trainer.state.metrics == {"error": pytest.approx(0.9164345), "step": 20}
+    trainer.train_step()
+    trainer.recorder.evaluate()
+    assert {"balanced_error", "macro_f1", "recall", "support"} <= trainer.state.metrics.keys()
 
 
 def test_the_same_command_continues_it(old: Path, cli: Cli) -> None:
@@ -78,6 +89,11 @@ def test_a_report_of_it_shows_them(old: Path) -> None:
     page = write_report(old / "run").read_text()
     assert "generated images are 0.05 times" in page
     assert "mean_logit" in page
+    shutil.copytree(old / "finished", old / "run" / "model")
+    page = write_report(old / "run").read_text()
+    assert "held-out error, averaged weights" in page
+    assert ">Labels</h2>" in page
+    assert "balanced" not in page.partition("<body>")[2]  # it was not measured
 
 
 def test_its_best_weights_and_scores_are_read(old: Path, cli: Cli) -> None:
@@ -96,6 +112,9 @@ def test_a_model_of_format_1_loads_and_is_saved_in_format_2(old: Path, tmp_path:
     gan.save(tmp_path / "new")
     again = ganzoo.GAN.from_pretrained(tmp_path / "new")
     assert torch.equal(gan.sample(4, seed=0), again.sample(4, seed=0))
+    card = (tmp_path / "new" / "README.md").read_text()
+    assert "Held-out error **" in card
+    assert "balanced" not in card
     assert json.loads((tmp_path / "new" / "config.json").read_text())["format"] == 2
 
 

@@ -138,12 +138,11 @@ def test_copies_are_seen() -> None:
     assert authenticity(fresh) > 0.3
 
 
-def test_calibration_and_confusion() -> None:
-    from ganzoo_zoo.metrics.classifier import calibration_error, confusion
+def test_calibration() -> None:
+    from ganzoo_zoo.metrics.classifier import calibration_error
 
     said = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.35, 0.65], [0.15, 0.85]])
     truth = torch.tensor([0, 1, 1, 1])
-    assert confusion(said.argmax(1), truth, 2).tolist() == [[1, 0], [1, 2]]
     gaps = [abs(0.95 - 0.5) * 2, abs(0.65 - 1), abs(0.85 - 1)]  # of bins with 2, 1 and 1 images
     assert calibration_error(said, truth, 10) == pytest.approx(sum(gaps) / 4, rel=1e-6)
 
@@ -174,14 +173,19 @@ def test_evaluate_a_run(run: Path, cli: Cli) -> None:
     scores = json.loads(done.stdout)
     assert {value for score in scores.values() for value in score["values"]} >= {
         "fid", "kid", "is", "precision", "recall", "density", "coverage", "authenticity", "copied", "accuracy",
-        "calibration_error", "class_fid", "class_fid/3", "cas", "cas_real",
+        "balanced_error", "macro_f1", "calibration_error", "class_fid", "class_fid/3", "cas", "cas_real",
     }  # fmt: skip
     assert all(math.isfinite(value) for score in scores.values() for value in score["values"].values())
     stamp = scores["fid"]["stamp"]
     assert (stamp["real"], stamp["real_count"], stamp["fake_count"]) == ("digits, train", 60, 60)
     assert len(stamp["extractor_sha256"]) == 64
-    error = json.loads((run / "model" / "config.json").read_text())["metrics"]["error"]
-    assert scores["accuracy"]["values"]["accuracy"] == pytest.approx(1 - error, abs=1e-6)
+    metrics = json.loads((run / "model" / "config.json").read_text())["metrics"]  # measured during training
+    values = scores["accuracy"]["values"]
+    assert values["accuracy"] == pytest.approx(1 - metrics["error"])
+    assert values["balanced_error"] == pytest.approx(metrics["balanced_error"])
+    assert values["macro_f1"] == pytest.approx(metrics["macro_f1"])
+    assert [values[f"recall/{k}"] for k in range(10)] == pytest.approx(metrics["recall"])
+    assert sum(metrics["support"]) == metrics["held_out"]
     kept = (run / "scores.json").read_text()
     assert json.loads(cli(*words).stdout) == scores  # the same again, by the extractor that was kept
     assert (run / "scores.json").read_text() == kept
@@ -276,6 +280,19 @@ def scored(**runs: list[tuple[float, Stamp]]) -> None:
         Path(name).mkdir()
         for value, stamp in scores:
             save_scores(Path(name), {"fid": Score({"fid": value, "fid/0": 9.0}, stamp)})
+
+
+def test_compare_shows_values_that_earlier_versions_did_not_compute(cli: Cli) -> None:
+    from ganzoo.metrics.scores_file import save_scores
+
+    stamp, later = Stamp("zoo/accuracy"), {"balanced_error": 0.25, "calibration_error": 0.125, "recall/a": 0.5}
+    for name, values in (("old", {"accuracy": 0.9}), ("new", {"accuracy": 0.8, **later})):
+        Path(name).mkdir()
+        save_scores(Path(name), {"accuracy": Score(values, stamp)})
+    head, *rows = cli("compare", "old", "new").output.splitlines()[1:4]
+    assert head.split() == ["accuracy", "balanced_error", "calibration_error"]
+    assert [row.split() for row in rows] == [["old", "0.9", "–", "–"], ["new", "0.8", "0.25", "0.125"]]
+    assert len({len(line) for line in (head, *rows)}) == 1  # columns are aligned
 
 
 def test_compare_ranks_equal_stamps_alone(cli: Cli) -> None:

@@ -83,7 +83,32 @@ def test_training_ends_with_a_report_of_everything(runs: Path) -> None:
     assert sections(page) == {"frames", "classes", "charts", "way", "neighbours", "confusion", "split", "made"}
     assert len([a for a in page.all("img") if a.get("data-step")]) == 3
     assert "Not shown" not in page.text
-    assert re.search(r"<dd>\d+\.\d\d %</dd>", page.text)
+    metrics = json.loads((runs / "kplus1" / "model" / "config.json").read_text())["metrics"]
+    for label, name in (
+        ("held-out error, averaged weights", "error"),
+        ("balanced error", "balanced_error"),
+        ("macro F1", "macro_f1"),
+    ):
+        assert f"<dt>{label}</dt><dd>{100 * metrics[name]:.2f} %</dd>" in page.text
+
+
+def test_a_table_has_the_recall_of_each_class(runs: Path) -> None:
+    metrics = json.loads((runs / "kplus1" / "model" / "config.json").read_text())["metrics"]
+    text = (runs / "kplus1" / "report.html").read_text()
+    rows = re.findall(r'<th scope="row">(\d)</th><td>10</td>.*?<td>(\d+)</td><td>(\S+) %</td>', text)
+    assert rows == [
+        (str(k), str(n), f"{100 * recall:.1f}")
+        for k, (n, recall) in enumerate(zip(metrics["support"], metrics["recall"], strict=True))
+    ]
+
+
+def test_a_class_without_held_out_images_has_no_recall(runs: Path, tmp_path: Path) -> None:
+    gan = GAN.from_pretrained(runs / "kplus1")
+    metrics = gan.metadata["metrics"]
+    gan.metadata["metrics"] = {**metrics, "recall": [None, *metrics["recall"][1:]]}
+    shutil.copytree(runs / "kplus1", tmp_path / "r")
+    text = write_report(tmp_path / "r", gan).read_text()
+    assert re.search(r'<th scope="row">0</th>.*?<td>–</td></tr>', text)
 
 
 def test_the_page_needs_nothing_else(runs: Path) -> None:
@@ -155,6 +180,8 @@ def test_a_run_whose_images_are_gone_says_so(tmp_path: Path) -> None:
     assert {"frames", "classes", "way", "charts"} <= sections(page)
     assert "Not shown" in page.text
     assert "there is no folder or file" in page.text
+    support = json.loads((tmp_path / "run" / "model" / "config.json").read_text())["metrics"]["support"]
+    assert re.findall(r'<th scope="row">[01]</th><td>2</td>.*?<td>(\d+)</td>', page.text) == [str(n) for n in support]
 
 
 def test_a_run_that_diverged_has_a_report(tmp_path: Path) -> None:
@@ -208,6 +235,21 @@ def test_a_copy_of_a_training_image_is_its_own_neighbour(runs: Path, monkeypatch
     assert min(neighbours(gan, data).distances) > 0.01
 
 
+def test_charts_of_uneven_classes() -> None:
+    even = {"error": 0.5, "balanced_error": 0.504, "macro_f1": 0.5, "recall/a": 0.5}
+    uneven = {**even, "balanced_error": 0.9, "balanced_error_raw": 0.8, "recall/b": 0.1}
+    assert [c.title for c in charts([{"step": 1, "d/x": 1.0, **even}])] == [
+        "held-out error", "recall of held-out images by class", "d",
+    ]  # fmt: skip
+    made = charts([{"step": 1, "d/x": 1.0, **even}, {"step": 2, **uneven}])
+    assert [c.title for c in made] == [
+        "held-out error", "balanced held-out error", "macro F1 of held-out images",
+        "recall of held-out images by class", "d",
+    ]  # fmt: skip
+    assert [(line.name, line.last) for line in made[1].lines] == [("averaged weights", "90 %"), ("raw weights", "80 %")]
+    assert [(line.name, line.last) for line in made[3].lines] == [("a", "50 %"), ("b", "10 %")]
+
+
 def test_frames_of_noise_fit_too() -> None:
     rng = np.random.default_rng(0)
     noise = [(i, Image.fromarray(rng.integers(0, 255, (640, 640, 3), dtype=np.uint8))) for i in range(30)]
@@ -242,6 +284,16 @@ def test_charts() -> None:
     fid = chart("fid", {"a": [(1, 1000.0), (2, 383.0)]})  # not flat: the axis begins where the values do
     assert [label for _, label in fid.y] == ["100", "1,000"]
     assert [label for _, label in chart("g", {"a": [(1, -50.0), (2, -20.0)]}).y] == ["-10", "-1", "0"]
+
+
+def test_long_names_of_classes_fit_a_narrow_screen(chromium: Any, runs: Path, tmp_path: Path) -> None:
+    gan = GAN.from_pretrained(runs / "kplus1")
+    gan.class_names = [f"{k} handwritten_digit_of_a_class_with_a_long_name" for k in range(10)]
+    shutil.copytree(runs / "kplus1", tmp_path / "r")
+    data = images_of_run(GAN.from_pretrained(runs / "kplus1"), Run(runs / "kplus1"))
+    for images in (data, None):  # they cannot be read for these classes, and the page says why
+        with opened(chromium, write_report(tmp_path / "r", gan, images).as_uri(), 390) as (page, _):
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark"), (1400, "dark"), (390, "light")])

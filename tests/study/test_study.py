@@ -294,6 +294,17 @@ def test_the_table_is_mean_and_sample_deviation() -> None:
     assert label_efficiency(summary(rows)) == label_efficiency(summary(rows))
 
 
+def test_balanced_errors_have_a_table_where_they_differ() -> None:
+    facts = {"strategy": "a", "labels": 10, "seed": 0, "failed": None, "error": 0.02}
+    title = "Balanced held-out error in %"
+    assert title not in markdown([facts, {**facts, "balanced_error": 0.021}])
+    rows = [{**facts, "balanced_error": 0.4}, {**facts, "labels": 20, "balanced_error": None}]
+    first, second = markdown(rows).split(title)
+    assert "| a | 2.00 (1) | 2.00 (1) |" in first
+    assert "| a | 40.00 (1) | – |" in second
+    assert summary(rows, "balanced_error")[0]["errors"] == [0.4]
+
+
 def test_seeds_of_a_benchmark_are_some() -> None:
     assert ([*span("7-9")], [*span("4")]) == ([7, 8, 9], [4])
     for text, said in (("9-7", "9-7"), ("a", "invalid literal"), ("", "invalid literal"), ("1-2-3", "invalid literal")):

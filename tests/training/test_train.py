@@ -51,7 +51,9 @@ def test_a_run_folder_holds_everything(cli: Cli, small: list[str], tmp_path: Pat
     assert Image.open(run / "samples" / "000004.png").width > 64
     rows = Run(run).metrics()
     assert [r["step"] for r in rows if "error" in r] == [1, 2, 3, 4]
-    assert {"discriminator/label", "generator/features", "images_per_second"} <= {k for r in rows for k in r}
+    logged = {k for r in rows for k in r}
+    assert {"discriminator/label", "generator/features", "images_per_second"} <= logged
+    assert {"error_raw", "balanced_error", "balanced_error_raw", "macro_f1", "macro_f1_raw", "recall/3"} <= logged
     environment = json.loads((run / "environment.json").read_text())
     assert {c["kind"]: c["package"] for c in environment["components"]}["generator"] == "torch-ganzoo"
     ok(cli("train", *small, "--steps", 4))

@@ -77,7 +77,8 @@ METRICS = [
     Component(
         "accuracy",
         "ganzoo_zoo.metrics.classifier:Accuracy",
-        "accuracy on held-out images, recall of each class, calibration error",
+        "accuracy, balanced error, macro F1, recall of each class and calibration error on held-out images",
+        "Brodersen et al. 2010, doi:10.1109/ICPR.2010.764; Opitz and Burst 2019, arXiv:1911.03347; "
         "Guo et al. 2017, arXiv:1706.04599",
         tags=("default",),
     ),

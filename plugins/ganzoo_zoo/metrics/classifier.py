@@ -11,18 +11,22 @@ from torch import Tensor
 from ganzoo.base.pictures import from_uint8
 from ganzoo.data.images import InMemory
 from ganzoo.errors import BadData, Incompatible
-from ganzoo.metrics import Evidence
+from ganzoo.metrics import ClassCounts, Evidence
 from ganzoo.metrics.evidence import BATCH, choose_indices, read_batches
 from ganzoo_zoo.extractors.classifier import TrainingSet, train_classifier
 
 
 @dataclass
 class Accuracy:
-    """Accuracy and calibration of the classifier on held-out images, and the recall of each class.
+    """Accuracy and calibration of the classifier on held-out images, and measures for which all classes count the same.
+
+    `balanced_error` is 1 - mean recall of the classes that have held-out images (Brodersen et al. 2010,
+    doi:10.1109/ICPR.2010.764). `macro_f1` is the mean of the F1 scores of the classes, without classes that have no
+    held-out image and are never predicted (Opitz and Burst 2019, arXiv:1911.03347). `recall/CLASS` is the fraction of a
+    class's images that are classified correctly; a class without held-out images has none.
 
     `calibration_error` is the expected calibration error: the mean difference between confidence and accuracy over bins
-    of confidence, weighted by their number of images (Guo et al. 2017, arXiv:1706.04599, eq. 3). `recall/CLASS` is the
-    fraction of a class's images that are classified correctly.
+    of confidence, weighted by their number of images (Guo et al. 2017, arXiv:1706.04599, eq. 3).
 
     Args:
         bins: Number of bins of confidence.
@@ -32,7 +36,9 @@ class Accuracy:
     smaller_is_better: ClassVar[bool] = False
 
     def __call__(self, evidence: Evidence) -> dict[str, float]:
-        """Return `accuracy`, `calibration_error` and `recall/CLASS`, each in [0, 1], over all held-out images.
+        """Return `accuracy`, `balanced_error`, `macro_f1`, `calibration_error` and `recall/CLASS`, each in [0, 1].
+
+        All held-out images with a label are classified.
 
         Args:
             evidence: Model and data set.
@@ -43,12 +49,14 @@ class Accuracy:
             [evidence.gan.classify(images) for images in read_batches(evidence.data.test, places)]
         )
         truth = evidence.data.test_labels[known]
-        matrix = confusion(probabilities.argmax(1), truth, evidence.data.shape.classes)
-        recall = matrix.diagonal() / matrix.sum(1).clamp_min(1)
+        counts = ClassCounts.of(probabilities.argmax(1), truth, evidence.data.shape.classes)
+        recalls = zip(evidence.data.class_names, counts.recall, strict=True)
         return {
-            "accuracy": float((probabilities.argmax(1) == truth).float().mean()),
+            "accuracy": 1 - counts.error,
+            "balanced_error": counts.balanced_error,
+            "macro_f1": counts.macro_f1,
             "calibration_error": calibration_error(probabilities, truth, self.bins),
-            **{f"recall/{name}": float(r) for name, r in zip(evidence.data.class_names, recall, strict=True)},
+            **{f"recall/{name}": recall for name, recall in recalls if recall is not None},
         }
 
 
@@ -114,17 +122,6 @@ class ClassificationAccuracyScore:
             [network["head"](network["body"](from_uint8(x.to(evidence.gan.device)))).argmax(1) for x in images]
         )
         return float((predicted.cpu() == evidence.data.test_labels[known]).float().mean())
-
-
-def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """Return the confusion matrix `[K, K]`: numbers of images by true class (rows) and predicted class (columns).
-
-    Args:
-        predicted: Predicted classes `[N]`.
-        truth: True classes `[N]`.
-        classes: Number of classes K.
-    """
-    return torch.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def calibration_error(probabilities: Tensor, truth: Tensor, bins: int) -> float:

@@ -260,6 +260,9 @@ def test_types_are_compared(runs: Path, cli: Cli, tmp_path: Path, kind: torch.dt
     check_refused(cli("sample", "m"), "not BF16")
 
 
+METRICS = {"error": 0.5, "held_out": 3, "weights": "averaged", "step": 1}
+
+
 def nested(levels: int) -> Any:
     return [nested(levels - 1)] if levels else 0
 
@@ -269,6 +272,8 @@ def nested(levels: int) -> Any:
     [
         ("run", "x"), ("run", {"generator": "x"}), ("run", {"penalties": ["x"]}), ("run", {"data": {"source": 3}}),
         ("run", {"batch_size": "x"}), ("metrics", {"a": 1}), ("metrics", [1]), ("metrics", "x"), ("step", "x"),
+        ("metrics", METRICS | {"recall": [2.0]}), ("metrics", METRICS | {"recall": "x"}),
+        ("metrics", METRICS | {"support": [-1]}), ("metrics", METRICS | {"balanced_error": "x"}),
         ("step", -1), ("step", True), ("seconds", "x"), ("data", {"name": "x"}), ("environment", {"versions": "x"}),
         ("environment", 3), ("fit", "\ud800"), ("dtype", "\ud800"), ("split", 3), ("license", ["x"]),
         ("seconds", 10**400), ("more", nested(DEEPEST + 1)),
@@ -289,6 +294,10 @@ def test_odd_facts_are_told(runs: Path, tmp_path: Path) -> None:
         gan.save(tmp_path / "model")
         GAN.from_pretrained(tmp_path / "model").save(tmp_path / "again")
         assert (tmp_path / "again" / "README.md").read_text()
+    few = METRICS | {"balanced_error": None, "macro_f1": 0.5, "recall": [None, 1.0], "support": [0]}
+    gan.metadata = {**gan.metadata, "metrics": few}
+    gan.save(tmp_path / "model")
+    GAN.from_pretrained(tmp_path / "model").save(tmp_path / "again")
 
 
 def test_errors_cannot_command_a_terminal_nor_fill_it(runs: Path, cli: Cli, tmp_path: Path) -> None:

@@ -29,9 +29,15 @@ def test_the_card(hub: Hub, runs: Path, cli: Cli) -> None:
     text = files["README.md"].decode()
     card = ModelCard(text)
     assert (card.data.library_name, card.data.model_name) == ("ganzoo", "alice/digits")
-    result = card.data.eval_results[0]
-    assert result.metric_value == pytest.approx(1 - config["metrics"]["error"], abs=1e-6)
-    assert config["split"][:8] in result.metric_name
+    metrics, results = config["metrics"], {r.metric_type: r for r in card.data.eval_results}
+    assert {kind: r.metric_value for kind, r in results.items()} == {
+        "accuracy": pytest.approx(1 - metrics["error"], abs=1e-6),
+        "balanced_accuracy": pytest.approx(1 - metrics["balanced_error"], abs=1e-6),
+        "f1": pytest.approx(metrics["macro_f1"], abs=1e-6),
+    }
+    assert all(config["split"][:8] in r.metric_name for r in results.values())
+    assert f"**{100 * metrics['balanced_error']:.2f} %**" in text
+    assert f"| 3 | {metrics['support'][3]} | {100 * metrics['recall'][3]:.1f} % |" in text
     assert {"ganzoo", "gan", "dcgan"} <= set(card.data.tags)
     wanted = (
         "# alice/digits",
@@ -61,8 +67,8 @@ def test_scores_are_in_the_card_with_their_stamps(hub: Hub, runs: Path, cli: Cli
     kept = [Score.of(values) for values in json.loads((tmp_path / "run" / "scores.json").read_text())]
     good(cli("publish", "run", "alice/digits"))
     text = hub.repos["alice/digits"].commits[hub.repos["alice/digits"].branches["main"]]["README.md"].decode()
-    held_out, *results = ModelCard(text).data.eval_results
-    assert held_out.metric_args is None
+    accuracy, balanced, f1, *results = ModelCard(text).data.eval_results
+    assert accuracy.metric_args is balanced.metric_args is f1.metric_args is None
     wanted = [(name, value, asdict(one.stamp)) for one in kept for name, value in one.values.items()]
     assert len(wanted) == 4
     assert [(r.metric_type, r.metric_value, r.metric_args) for r in results] == [
