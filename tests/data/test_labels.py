@@ -220,5 +220,4 @@ def test_odd_label_files_end_in_a_sentence_or_work(images: Path) -> None:
             path.unlink()
     os.mkfifo(images / "labels.csv")
     (images / "labels.json").symlink_to(images / "absent")
-    (images / "labels.tsv").mkdir()
     assert len(opened(images).train) == 6
