@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import warnings
 import zipfile
@@ -15,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from ganzoo.base.dicom import HEAD
+from ganzoo.base.opening import open_picture
 from ganzoo.data.layout import (
     HELD_OUT,
     begins_as_image,
@@ -39,7 +40,7 @@ class Reader(Protocol):
         ...
 
     def head(self, name: str, /) -> bytes:
-        """Return the first 16 bytes of a file."""
+        """Return the first `HEAD` bytes of a file."""
         ...
 
 
@@ -64,7 +65,7 @@ class FileTable:
 
     def image(self, index: int) -> Image.Image:
         """Decode one image."""
-        return Image.open(io.BytesIO(self.read(self.names[index])))
+        return open_picture(self.read(self.names[index]))
 
     def where(self, index: int) -> str:
         """Return the path of one image, for messages."""
@@ -89,13 +90,13 @@ class FolderReader:
         return path.read_bytes()
 
     def head(self, name: str) -> bytes:
-        """Return the first 16 bytes of a file; none if it cannot be read or is not a regular file."""
+        """Return the first `HEAD` bytes of a file; none if it cannot be read or is not a regular file."""
         path = self.root / name
         try:
             if not path.is_file():  # a pipe would wait for its writer forever
                 return b""
             with path.open("rb") as file:
-                return file.read(16)
+                return file.read(HEAD)
         except OSError:
             return b""
 
@@ -123,11 +124,11 @@ class ZipReader:
         return archive.read(member)
 
     def head(self, name: str) -> bytes:
-        """Return the first 16 bytes of a member; none if it cannot be read."""
+        """Return the first `HEAD` bytes of a member; none if it cannot be read."""
         archive, member = self._member(name)
         try:
             with archive.open(member) as file:
-                return file.read(16)
+                return file.read(HEAD)
         except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
             return b""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ganzoo.base.opening import open_picture
 from ganzoo.data.source import Source
 from ganzoo.errors import BadData, nearest
 from ganzoo.registry.component import describe
@@ -39,9 +39,7 @@ class HubTable:
     def image(self, index: int) -> Image.Image:
         """Decode one image."""
         cell = self.rows[int(index)][self.column]
-        if cell["bytes"] is not None:
-            return Image.open(io.BytesIO(cell["bytes"]))
-        return Image.open(cell["path"])
+        return open_picture(cell["path"] if cell["bytes"] is None else cell["bytes"])
 
     def where(self, index: int) -> str:
         """Return the name and row of one image."""

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ganzoo.base.pictures import prepare
+from ganzoo.base.preparation import Preparation
 from ganzoo.config.schema import DataConfig
 from ganzoo.data.source import Source, Table
 from ganzoo.data.split import Labels, Split, SplitSettings, make_split
-from ganzoo.errors import BadData
+from ganzoo.errors import BadData, GanzooError
 from ganzoo.registry.component import ImageShape
 
 SAMPLED = 64
@@ -165,11 +165,11 @@ class Decoder:
 
     Attributes:
         shape: The shape.
-        fit: How images of another aspect ratio are fitted: "crop", "pad" or "stretch".
+        prepare: How they are brought to it.
     """
 
     shape: ImageShape
-    fit: str
+    prepare: Preparation
 
     def one(self, table: Table, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Decode an image.
@@ -185,7 +185,9 @@ class Decoder:
             BadData: The image cannot be read.
         """
         try:
-            return prepare(table.image(index), *self.shape.dimensions, self.fit)
+            return self.prepare(table.image(index), self.shape)
+        except GanzooError as error:
+            raise BadData(f"image {table.where(index)}: {error}") from error
         except Exception as error:  # decoders raise anything from OSError to SyntaxError
             reason = str(error).splitlines()[0] if str(error) else repr(error)
             raise BadData(
@@ -264,7 +266,7 @@ def inspect_images(source: Source, skip_corrupt: bool) -> tuple[int, int]:
         except Exception:
             if skip_corrupt:
                 continue
-            Decoder(ImageShape(3, 8, 8, 0), "stretch").one(source.train, index)
+            Decoder(ImageShape(3, 8, 8, 0), Preparation()).one(source.train, index)
             raise
         transparent = picture.mode in ("LA", "RGBA", "PA") or "transparency" in picture.info
         grey = picture.mode in ("1", "L", "F") or picture.mode.startswith("I")
@@ -351,7 +353,7 @@ def prepare_data(
     Raises:
         BadData: An image cannot be read, there are too few labels, or `split` was made for other data.
     """
-    decode = Decoder(shape, config.fit)
+    decode = Decoder(shape, Preparation(config.fit, config.range))
     tables = [source.train, *([source.test] if source.test else [])]
     in_memory = sum(map(len, tables)) * shape.pixels <= config.memory
     train, *others = [read_table(table, decode, in_memory, config.skip_corrupt) for table in tables]
