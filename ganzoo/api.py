@@ -110,16 +110,18 @@ def with_model_defaults(values: Mapping[str, Any], out: str | PathLike[str] | No
     begun = Config.of_run(out) if out else None
     if begun and begun.init_from and begun.init_from.partition("@")[0] == str(values["init_from"]).partition("@")[0]:
         own = {key: getattr(begun, key) for key in MODEL_KEYS}
-        shape = {f"data.{key}": getattr(begun.data, key) for key in ("size", "channels", "fit")}
+        shape = {f"data.{key}": getattr(begun.data, key) for key in ("size", "channels", "fit", "range")}
         source = begun.init_from
     else:
         folder = find(values["init_from"])
         described, _ = read_model_file(folder.file(CONFIG), str(folder))
         own = described.components.by_kind()
         size = f"{described.shape.height}x{described.shape.width}"
-        shape = {"data.size": size, "data.channels": described.shape.channels, "data.fit": described.fit}
+        shape = {"data.size": size, "data.channels": described.shape.channels}
+        shape |= {"data.fit": described.fit, "data.range": described.range}
         source = folder.address
     components = {key: {"name": component.name, **component.options} for key, component in own.items()}
+    shape = {key: value for key, value in shape.items() if value is not None}
     return {**components, **shape, **values, "init_from": source}
 
 

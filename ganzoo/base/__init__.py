@@ -1,1 +1,1 @@
-"""Device and processes, safe writing of files, pictures. What belongs here knows nothing of GANs."""
+"""Devices and processes, safe writing of files, opening and preparing pictures. Nothing here knows of GANs."""

@@ -1,18 +1,14 @@
-"""Conversion of images between files, bytes and tensors."""
+"""Conversion of tensors to pictures and back."""
 
 from __future__ import annotations
 
 import io
 import math
-from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Modes of PIL by number of channels."""
 TILE = 64
 """Height in pixels up to which the images of a grid are enlarged."""
 
@@ -71,41 +67,3 @@ def png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def open_picture(content: bytes) -> Image.Image:
-    """Open an encoded image. Its pixels are decoded when they are needed."""
-    return Image.open(io.BytesIO(content))
-
-
-def prepare(
-    picture: Image.Image, channels: int, height: int, width: int, fit: str
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Convert a picture to an array: upright, resized, and with the given number of channels.
-
-    Args:
-        picture: A picture of any mode and size.
-        channels: 1 (grey), 3 (RGB) or 4 (RGBA).
-        height: Height in pixels.
-        width: Width in pixels.
-        fit: How another aspect ratio is fitted: "crop", "pad" or "stretch".
-
-    Returns:
-        A uint8 image `[channels, height, width]`.
-    """
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "F" or picture.mode.startswith("I"):  # PIL would clip these modes instead of scaling them
-        deep = np.asarray(picture).astype(np.float64)
-        top = 1.0 if picture.mode == "F" and deep.max() <= 1 else 255.0 if deep.max() <= 255 else 65535.0
-        picture = Image.fromarray((deep * (255.0 / top)).round().clip(0, 255).astype(np.uint8))
-    picture = picture.convert(MODES[channels])
-    if picture.size != (width, height):
-        resampling = Image.Resampling.BICUBIC
-        if fit == "crop":
-            picture = ImageOps.fit(picture, (width, height), resampling)
-        elif fit == "pad":
-            picture = ImageOps.pad(picture, (width, height), resampling)
-        else:
-            picture = picture.resize((width, height), resampling)
-    array = np.array(picture, dtype=np.uint8)
-    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.errors import Incompatible, nearest
-
 if TYPE_CHECKING:
     from ganzoo.model.gan import GAN
 
@@ -47,9 +45,8 @@ def class_number(gan: GAN, name: str) -> int:
     Raises:
         Incompatible: The model has no such class.
     """
-    names = list(gan.class_names)
-    if name in names:
-        return names.index(name)
-    if name.isdigit() and int(name) < gan.shape.classes:
+    from ganzoo.model.classes import class_number as number_of
+
+    if name not in gan.class_names and name.isdecimal() and int(name) < gan.shape.classes:
         return int(name)
-    raise Incompatible(f"no class is called '{name}'{nearest(name, names)} Classes: {', '.join(names) or 'none'}")
+    return number_of(name, gan.class_names)

@@ -44,6 +44,7 @@ def command(
     DATA is a folder, a zip file, hf:<name> or the name of a data set. `ganzoo train` does the same by itself and keeps
     the images in the cache; a folder can be moved to other machines.
     """
+    from ganzoo.base.preparation import Preparation
     from ganzoo.config.resolve import configure, parse_setting
     from ganzoo.data.cache import known_facts, prepare_folder
     from ganzoo.data.decode import Decoder
@@ -57,7 +58,7 @@ def command(
     facts = known_facts(source, skip_corrupt)
     height, width = config.sides or (min(facts.side, 64),) * 2
     shape = ImageShape(config.channels or facts.channels, height, width, len(source.class_names))
-    parts = prepare_folder(out, source, Decoder(shape, config.fit), facts, skip_corrupt)
+    parts = prepare_folder(out, source, Decoder(shape, Preparation(config.fit, config.range)), facts, skip_corrupt)
     result = {
         "folder": str(out),
         "shape": list(shape.dimensions),

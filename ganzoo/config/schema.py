@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
 from ganzoo.config.files import read_values
 from ganzoo.config.keys import COMPONENT_KEYS
@@ -20,6 +29,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
+Finite = Annotated[float, Field(ge=-1e300, le=1e300, strict=True)]
 SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
 PER_CLASS = r"^per-class=[1-9][0-9]{0,8}$"
 FILE = "config.json"
@@ -37,6 +47,12 @@ def _size(value: Any) -> Any:
         height, _, width = text.partition("x")
         return int(height) if height == width else text
     return int(text) if isinstance(text, str) and text.isdecimal() else text
+
+
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] >= value[1]:
+        raise ValueError("the first number has to be below the second")
+    return value
 
 
 def _names(value: Any) -> Any:
@@ -81,6 +97,11 @@ class DataConfig(Strict):
     )
     channels: Literal[1, 3, 4] | None = Field(None, description="1 grey, 3 RGB, 4 RGBA; default: as the images are")
     fit: Literal["crop", "pad", "stretch"] = Field("crop", description="how other aspect ratios are made square")
+    range: Annotated[tuple[Finite, Finite], AfterValidator(_ascending)] | None = Field(
+        None,
+        description="values that become black and white in images deeper than 8 bits, as `[0, 4095]`; those beyond are "
+        "clipped; default: by header or type",
+    )
     split: Annotated[str | None, BeforeValidator(_path)] = Field(
         None, min_length=1, description="run folder or split file whose held-out images and labels to use again"
     )

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from PIL.Image import Image
 
-from ganzoo.base.pictures import open_picture, prepare
+from ganzoo.base.opening import open_picture
+from ganzoo.base.preparation import Preparation
 from ganzoo.data.identity import Keys, content_key, hash_rows, picture_key
 from ganzoo.data.images import Uint8
 from ganzoo.data.parallel import chunks, map_ranges
 from ganzoo.data.source import Source, Table
-from ganzoo.errors import BadData
+from ganzoo.errors import BadData, GanzooError
 from ganzoo.registry.component import ImageShape
 
 VERSION = 1
@@ -29,16 +30,17 @@ class Decoder:
 
     Attributes:
         shape: The shape.
-        fit: How images of another aspect ratio are fitted: "crop", "pad" or "stretch".
+        prepare: How they are brought to it.
     """
 
     shape: ImageShape
-    fit: str
+    prepare: Preparation
 
     @property
     def preparation(self) -> dict[str, Any]:
         """Everything that the pixels of a decoded image depend on, besides its file."""
-        return {"version": VERSION, "shape": list(self.shape.dimensions), "fit": self.fit}
+        bounds = self.prepare.range and list(self.prepare.range)
+        return {"version": VERSION, "shape": list(self.shape.dimensions), "fit": self.prepare.fit, "range": bounds}
 
     def one(self, table: Table, index: int) -> Uint8:
         """Decode an image.
@@ -56,11 +58,11 @@ class Decoder:
         try:
             return self(table.image(index))
         except Exception as error:  # decoders raise anything from OSError to SyntaxError
-            raise unreadable(table.where(index), describe(error)) from error
+            raise failure(table.where(index), error) from error
 
     def __call__(self, picture: Image) -> Uint8:
         """Convert a picture to a uint8 image `[C, H, W]`."""
-        return prepare(picture, *self.shape.dimensions, self.fit)
+        return self.prepare(picture, self.shape)
 
     def several(self, table: Table, numbers: range, skip_corrupt: bool, known: Known | None = None) -> Decoded:
         """Decode images, or copy those that were decoded before.
@@ -85,7 +87,7 @@ class Decoder:
             except Exception as error:  # decoders raise anything from OSError to SyntaxError
                 reasons[index] = describe(error)
                 if not skip_corrupt:
-                    raise unreadable(table.where(index), reasons[index]) from error
+                    raise failure(table.where(index), error) from error
         return Decoded(pixels, keys, hash_rows(pixels), reasons)
 
 
@@ -129,6 +131,11 @@ class Decoded(NamedTuple):
 def describe(error: Exception) -> str:
     """Return the first line of an error of a decoder."""
     return str(error).splitlines()[0] if str(error) else repr(error)
+
+
+def failure(where: str, error: Exception) -> BadData:
+    """Return the error for an image that could not be decoded; what a GanzooError says is enough."""
+    return BadData(f"image {where}: {error}") if isinstance(error, GanzooError) else unreadable(where, describe(error))
 
 
 def unreadable(where: str, reason: str) -> BadData:
@@ -198,7 +205,7 @@ def _headers(table: Table, numbers: range, skip_corrupt: bool) -> tuple[Counter[
         except Exception as error:
             if skip_corrupt:
                 continue
-            raise unreadable(table.where(index), describe(error)) from error
+            raise failure(table.where(index), error) from error
         grey = picture.mode in ("1", "L", "LA", "La", "F") or picture.mode.startswith("I")
         kinds[KINDS[(0 if grey else 1) + 2 * picture.has_transparency_data]] += 1
         sides.append(min(picture.size))

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from ganzoo.base.pictures import open_picture
+from ganzoo.base.dicom import HEAD
+from ganzoo.base.opening import open_picture
 from ganzoo.data.arrange import Listing, arrange, list_files
 from ganzoo.data.identity import Keys, sha256_of
 from ganzoo.data.labels import LabelOptions
@@ -33,7 +34,7 @@ class Reader(Protocol):
         ...
 
     def head(self, name: str, /) -> bytes:
-        """Return the first 16 bytes of a file."""
+        """Return the first `HEAD` bytes of a file."""
         ...
 
     def signature(self, names: Sequence[str], /) -> str:
@@ -93,13 +94,13 @@ class FolderReader:
         return path.read_bytes()
 
     def head(self, name: str) -> bytes:
-        """Return the first 16 bytes of a file; none if it cannot be read or is not a regular file."""
+        """Return the first `HEAD` bytes of a file; none if it cannot be read or is not a regular file."""
         path = self.root / name
         try:
             if not path.is_file():  # a pipe would wait for its writer forever
                 return b""
             with path.open("rb") as file:
-                return file.read(16)
+                return file.read(HEAD)
         except OSError:
             return b""
 
@@ -138,11 +139,11 @@ class ZipReader:
         return archive.read(member)
 
     def head(self, name: str) -> bytes:
-        """Return the first 16 bytes of a member; none if it cannot be read."""
+        """Return the first `HEAD` bytes of a member; none if it cannot be read."""
         archive, member = self._member(name)
         try:
             with archive.open(member) as file:
-                return file.read(16)
+                return file.read(HEAD)
         except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
             return b""
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganzoo.base.pictures import open_picture
+from ganzoo.base.opening import open_picture
 from ganzoo.data.files import FolderReader
 from ganzoo.data.source import Source
 from ganzoo.errors import BadData, nearest

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
+from ganzoo.base.dicom import is_dicom
 from ganzoo.errors import printable
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "JPEG2000")
@@ -17,7 +18,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "AVIF", "JPEG2000")
 NAMED_FORMATS = (*FORMATS, "BMP", "DIB", "PPM", "TGA")
 """Formats that a file is known by from its suffix; too many other files begin as these do."""
 SYSTEM = {"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__MACOSX", "lost+found", "__pycache__"}
-SYSTEM_FILES = {"Thumbs.db", "ehthumbs.db", "desktop.ini"}
+SYSTEM_FILES = {"Thumbs.db", "ehthumbs.db", "desktop.ini", "DICOMDIR"}
 
 PARTS = {
     "train": {"train", "training"},
@@ -31,16 +32,18 @@ _NOISE = {"data", "dataset", "set", "images", "seg"}
 
 @cache
 def image_suffixes() -> frozenset[str]:
-    """Return the suffixes of images that Pillow can open, in lower case and with their dots."""
+    """Return the suffixes of images that can be opened, in lower case and with their dots."""
     return frozenset(
         suffix for suffix, name in Image.registered_extensions().items() if name in NAMED_FORMATS and name in Image.OPEN
-    )
+    ) | {".dcm"}
 
 
 def begins_as_image(head: bytes) -> bool:
-    """Return whether a file is an image, by its first 16 bytes."""
+    """Return whether a file is an image, by its first `HEAD` bytes."""
     image_suffixes()  # Pillow then knows all its formats
-    return any(accept(head) for name in FORMATS if name in Image.OPEN and (accept := Image.OPEN[name][1]))
+    return is_dicom(head) or any(
+        accept(head) for name in FORMATS if name in Image.OPEN and (accept := Image.OPEN[name][1])
+    )
 
 
 def is_run(files: Collection[str]) -> bool:
@@ -54,7 +57,7 @@ def system_folder(path: str) -> str:
 
 
 def is_hidden(path: str) -> bool:
-    """Return whether a file or a folder that it lies in is hidden, or is a file that Windows leaves behind."""
+    """Return whether a file or a folder that it lies in is hidden, or is a file that a system leaves behind."""
     return any(part.startswith(".") for part in path.split("/")) or PurePosixPath(path).name in SYSTEM_FILES
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganzoo.base.preparation import Preparation
 from ganzoo.config.schema import DataConfig
 from ganzoo.data.cache import known_facts, open_or_prepare
 from ganzoo.data.decode import Decoder, Facts, identify, unreadable
@@ -207,7 +208,7 @@ def read_source(source: Source, config: DataConfig, shape: ImageShape) -> ReadSo
     Raises:
         BadData: An image cannot be read.
     """
-    decode = Decoder(shape, config.fit)
+    decode = Decoder(shape, Preparation(config.fit, config.range))
     facts = known_facts(source, config.skip_corrupt)
     parts = open_or_prepare(source, decode, facts, config.skip_corrupt) if config.cache else None
     if parts is None:

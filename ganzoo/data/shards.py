@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
-from ganzoo.base.pictures import open_picture
+from ganzoo.base.opening import open_picture
 from ganzoo.data.cache import remembered
 from ganzoo.data.files import FolderReader
 from ganzoo.data.identity import Keys

@@ -225,7 +225,9 @@ def read_images(
             )
         config = Config.load(run / FILE).data
         split = SavedSplit.of(run / SPLIT)
-    config = config.model_copy(update={"skip_corrupt": config.skip_corrupt or skip_corrupt, "fit": gan.fit})
+    config = config.model_copy(
+        update={"skip_corrupt": config.skip_corrupt or skip_corrupt, "fit": gan.fit, "range": gan.preparation.range}
+    )
     try:
         source = open_source(config, registry)
     except NoSuchData as error:

@@ -16,6 +16,7 @@ import torch
 from msgspec import Meta, Struct, ValidationError, convert, structs
 from torch import Tensor
 
+from ganzoo.base.preparation import Preparation
 from ganzoo.base.storage import read_header, read_json
 from ganzoo.config.migrate import FORMAT, migrate_values
 from ganzoo.errors import CorruptFile, printable
@@ -45,7 +46,8 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Text = Annotated[str, Meta(max_length=1000)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Scalar = bool | Annotated[int, Meta(ge=-(2**31), le=2**31)] | Annotated[float, Meta(ge=-1e300, le=1e300)] | Text | None
+Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]
+Scalar = bool | Annotated[int, Meta(ge=-(2**31), le=2**31)] | Finite | Text | None
 Flat = Scalar | Annotated[list[Scalar], Meta(max_length=1000)]
 Option = Flat | Annotated[dict[Word, Flat], Meta(max_length=100)]
 """Options may be nested once: those of a strategy within another."""
@@ -101,6 +103,7 @@ class ModelFile(Struct, frozen=True):
         components: The components.
         sha256: SHA-256 of each file of weights.
         dtype: Type of the weights.
+        range: Values that become black and white in images deeper than 8 bits; by default, their header or type says.
     """
 
     library: Literal["ganzoo"]
@@ -112,6 +115,16 @@ class ModelFile(Struct, frozen=True):
     components: ComponentFacts
     sha256: Annotated[dict[Weights, Sha256], Meta(max_length=100)]
     dtype: Precision = "fp32"
+    range: tuple[Finite, Finite] | None = None
+
+    def __post_init__(self) -> None:
+        if self.range and self.range[0] >= self.range[1]:
+            raise ValueError("the range does not ascend")
+
+    @property
+    def preparation(self) -> Preparation:
+        """How images are brought to the shape."""
+        return Preparation(self.fit, self.range)
 
     @property
     def images(self) -> ImageShape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from itertools import repeat
 from pathlib import Path
@@ -16,12 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.base.pictures import grid, png
+from ganzoo.base.preparation import Preparation
 from ganzoo.base.storage import tensor_bytes, to_json, write_folder
 from ganzoo.config.keys import MODEL_KEYS
 from ganzoo.config.migrate import FORMAT
 from ganzoo.errors import Incompatible
 from ganzoo.model.build import ModelComponents, build_networks
 from ganzoo.model.card import render
+from ganzoo.model.classes import Classes, class_numbers
 from ganzoo.model.format import CARD, CONFIG, CURVE, SAMPLES, Precision, stored_dtype
 from ganzoo.model.hub import find, upload
 from ganzoo.model.images import Pictures, as_sequence, check_mask, prepare_images
@@ -46,7 +48,7 @@ class GAN:
         strategy: The strategy that trained them.
         shape: Shape of the images.
         class_names: Names of the classes in the order of the labels.
-        fit: How images of other aspect ratios are brought to that shape: "crop", "pad" or "stretch".
+        preparation: How pictures are brought to that shape, as in training.
         metadata: Plain values that the model folder's `config.json` keeps: how the model was made, and how good it is.
         registry: Where component names are looked up.
     """
@@ -56,7 +58,7 @@ class GAN:
     strategy: Strategy
     shape: ImageShape
     class_names: Sequence[str] = ()
-    fit: str = "crop"
+    preparation: Preparation = field(default_factory=Preparation)
     metadata: dict[str, Any] = field(default_factory=dict)
     registry: Registry = field(default_factory=installed, repr=False)
 
@@ -90,6 +92,11 @@ class GAN:
         """Return a copy in evaluation mode, with networks of its own that need no gradients."""
         networks = {n: copy.deepcopy(m).requires_grad_(False).eval() for n, m in self.networks.items()}
         return replace(self, networks=networks, metadata=dict(self.metadata))
+
+    @property
+    def fit(self) -> str:
+        """How pictures of another aspect ratio are fitted: "crop", "pad" or "stretch"."""
+        return self.preparation.fit
 
     @property
     def device(self) -> torch.device:
@@ -128,7 +135,7 @@ class GAN:
     def sample(
         self,
         n: Numbers,
-        y: int | Sequence[int] | Tensor | None = None,
+        y: Classes | None = None,
         seed: int | None = None,
         truncation: float = 1.0,
     ) -> Tensor:
@@ -139,8 +146,8 @@ class GAN:
 
         Args:
             n: Number of images, which are images 0 … n - 1 of the seed; or their numbers, as `range(100, 200)`.
-            y: A class, or one for each image; only for a class-conditional generator. Default: all classes in turn,
-                i % K for image i.
+            y: A class by number or name, or one for each image; only for a class-conditional generator. Default: all
+                classes in turn, i % K for image i.
             seed: Seed of the latents, ≥ 0; default: a random one.
             truncation: ψ in [0, 1]: latents are moved towards their mean. Below 1, images are better and less varied.
 
@@ -157,7 +164,7 @@ class GAN:
     def sample_in_chunks(
         self,
         n: Numbers,
-        y: int | Sequence[int] | Tensor | None = None,
+        y: Classes | None = None,
         seed: int | None = None,
         truncation: float = 1.0,
     ) -> Iterator[Tensor]:
@@ -165,7 +172,7 @@ class GAN:
 
         Args:
             n: Number of images, or their numbers.
-            y: A class, or one for each image. Default: all classes in turn.
+            y: A class by number or name, or one for each image. Default: all classes in turn.
             seed: Seed of the latents, ≥ 0; default: a random one.
             truncation: ψ in [0, 1].
 
@@ -193,12 +200,12 @@ class GAN:
         """
         return latents_of(self.network("generator"), image_numbers(n), chosen_seed(seed))
 
-    def labels(self, n: Numbers, y: int | Sequence[int] | Tensor | None = None) -> Tensor | None:
+    def labels(self, n: Numbers, y: Classes | None = None) -> Tensor | None:
         """Return the classes `[N]` of generated images, or None for an unconditional generator.
 
         Args:
             n: Number of images, or their numbers.
-            y: A class, or one for each image. Default: all classes in turn, i % K for image i.
+            y: A class by number or name, or one for each image. Default: all classes in turn, i % K for image i.
 
         Raises:
             Incompatible: There is no such class, or the generator is unconditional.
@@ -211,10 +218,7 @@ class GAN:
                 )
             return None
         numbers = image_numbers(n)
-        labels = numbers % self.shape.classes if y is None else torch.as_tensor(y).expand(len(numbers))
-        if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < self.shape.classes):
-            raise Incompatible(f"classes are 0 to {self.shape.classes - 1}, not {y}")
-        return labels
+        return numbers % self.shape.classes if y is None else class_numbers(y, len(numbers), self.class_names)
 
     # --- judging --------------------------------------------------------------------------------------------------
 
@@ -301,7 +305,7 @@ class GAN:
         Raises:
             BadData: An image cannot be read, or a tensor has another shape.
         """
-        return prepare_images(images, self.shape, self.fit)
+        return prepare_images(images, self.shape, self.preparation)
 
     # --- saving and loading ---------------------------------------------------------------------------------------
 
@@ -326,7 +330,7 @@ class GAN:
             "version": version("torch-ganzoo"),
             "shape": self.shape._asdict(),
             "class_names": list(self.class_names),
-            "fit": self.fit,
+            **asdict(self.preparation),
             "dtype": dtype,
             "components": {k: provenance(k, getattr(self.components, k), self.registry) for k in MODEL_KEYS},
             "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
@@ -373,8 +377,8 @@ class GAN:
         folder = find(model, revision, token)
 
         def build(loaded: LoadedModel) -> GAN:
-            known: dict[str, Any] = {"class_names": loaded.class_names, "fit": loaded.fit, "metadata": loaded.metadata}
-            return cls.build(loaded.components, loaded.shape, **known)
+            about = {"class_names": loaded.class_names, "preparation": loaded.preparation, "metadata": loaded.metadata}
+            return cls.build(loaded.components, loaded.shape, None, **about)
 
         gan = load(folder, build, network)
         if folder.commit:

@@ -11,6 +11,7 @@ import torch
 from msgspec import structs, to_builtins
 from torch import nn
 
+from ganzoo.base.preparation import Preparation
 from ganzoo.base.storage import read_tensors
 from ganzoo.errors import CorruptFile, GanzooError, Incompatible, UnknownComponent
 from ganzoo.model.build import NamedComponent
@@ -56,7 +57,7 @@ class LoadedModel:
     components: ComponentFacts
     shape: ImageShape
     class_names: list[str]
-    fit: str
+    preparation: Preparation
     metadata: dict[str, Any]
 
 
@@ -87,7 +88,7 @@ def load(folder: Folder, build: Callable[[LoadedModel], Model], network: str | N
     """
     described, metadata = read_model_file(folder.file(CONFIG), str(folder))
     components = rebuilt(lambda: without_weight_options(described.components, installed()), described, folder)
-    loaded = LoadedModel(components, described.images, described.class_names, described.fit, metadata)
+    loaded = LoadedModel(components, described.images, described.class_names, described.preparation, metadata)
     with outlines(str(folder)) as outline:
         model = rebuilt(lambda: build(loaded), described, folder)
     names = [network] if network else [*model.networks]

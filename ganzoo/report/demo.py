@@ -59,9 +59,9 @@ class Demo:
         """Whether generated images are mostly dark, as digits on black; the user then draws in white on black too."""
         return self.generates and float(self.gan.sample(16, seed=0).mean()) < 0
 
-    def class_number(self, name: str | None) -> int | None:
-        """Return the number of a class; None for an unconditional generator."""
-        return list(self.gan.class_names).index(name) if self.gan.conditional and name is not None else None
+    def class_of(self, name: str | None) -> str | None:
+        """Return the class to generate; None for an unconditional generator."""
+        return name if self.gan.conditional else None
 
     def sample(self, seed: float | None, truncation: float, name: str | None, *moves: float) -> Image.Image:
         """Generate the image of a seed, moved along the directions.
@@ -74,7 +74,7 @@ class Demo:
         """
         distances = torch.zeros(1, len(self.directions.vectors))
         distances[0, : len(moves)] = torch.tensor(moves)
-        y = self.class_number(name)
+        y = self.class_of(name)
         return enlarge(self.directions.moved(self.gan, distances, parse_seed(seed), y, truncation)[0])
 
     def between(self, seed: float | None, other: float | None, name: str | None, t: float) -> Image.Image:
@@ -86,7 +86,7 @@ class Demo:
         return grid(self._interpolated(seed, other, name, torch.linspace(0, 1, STEPS)), STEPS)
 
     def _interpolated(self, seed: float | None, other: float | None, name: str | None, t: Tensor) -> Tensor:
-        return interpolate(self.gan, (parse_seed(seed), parse_seed(other)), t, self.class_number(name))
+        return interpolate(self.gan, (parse_seed(seed), parse_seed(other)), t, self.class_of(name))
 
     def analyse(self, picture: Image.Image | dict[str, Any] | None, invert: bool) -> list[Any]:
         """Analyse an image of the user.
@@ -102,7 +102,7 @@ class Demo:
         source = picture.get("composite") if isinstance(picture, dict) else picture
         if source is None:
             return [None, None, "Draw or upload an image first.", None]
-        x = self.gan.prepare(on_white(source))
+        x = self.gan.prepare(source)
         x = -x if invert else x
         p, score, again = (try_on(method, x) for method in (self.gan.classify, self.gan.score, self.gan.reconstruct))
         if again is None and self.generates:
@@ -133,15 +133,6 @@ def enlarge(x: Tensor) -> Image.Image:
     picture = to_pil(to_uint8(x))
     scale = max(1, SIDE // picture.width)
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-
-
-def on_white(picture: Image.Image) -> Image.Image:
-    """Compose a picture with a white background."""
-    if not picture.has_transparency_data:
-        return picture
-    white = Image.new("RGBA", picture.size, "white")
-    white.alpha_composite(picture.convert("RGBA"))
-    return white.convert("RGB")
 
 
 def build_page(gan: GAN, title: str) -> gradio.Blocks:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganzoo.base.storage import read_tensors, tensor_bytes, write_file, writing
 from ganzoo.errors import CorruptFile, Incompatible
+from ganzoo.model.classes import ClassLabel
 from ganzoo.model.gan import GAN
 from ganzoo.model.latents import images_at, space_of
 
@@ -28,13 +29,13 @@ class Codes:
     labels: Tensor | None
 
     @classmethod
-    def of_seeds(cls, gan: GAN, seeds: Sequence[int], y: int | None = None) -> Codes:
+    def of_seeds(cls, gan: GAN, seeds: Sequence[int], y: ClassLabel | None = None) -> Codes:
         """Return the codes from which `gan.sample(1, y, seed)` generates its images, bit for bit.
 
         Args:
             gan: The model.
             seeds: N seeds.
-            y: Class, for a conditional generator.
+            y: Class by number or name, for a conditional generator.
 
         Raises:
             Incompatible: The model has no generator, or no class y.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.errors import Incompatible, nearest
+from ganzoo.model.classes import ClassLabel
 from ganzoo.model.gan import GAN
 from ganzoo.model.latents import CHUNK, images_at, space_of
 from ganzoo.sampling.codes import Codes
@@ -37,7 +38,7 @@ class Directions:
     method: str
     layer: str
 
-    def walk(self, gan: GAN, number: int, steps: Tensor, seed: int = 0, y: int | None = None) -> Tensor:
+    def walk(self, gan: GAN, number: int, steps: Tensor, seed: int = 0, y: ClassLabel | None = None) -> Tensor:
         """Generate the images of a seed's code, moved along one direction.
 
         Args:
@@ -45,7 +46,7 @@ class Directions:
             number: Number of the direction, from 0.
             steps: Distances `[N]`, in standard deviations.
             seed: Seed of the latent.
-            y: Class, for a conditional generator.
+            y: Class by number or name, for a conditional generator.
 
         Returns:
             Images `[N, C, H, W]` in [-1, 1].
@@ -55,14 +56,16 @@ class Directions:
         return self.moved(gan, moves, seed, y)
 
     @torch.no_grad()
-    def moved(self, gan: GAN, moves: Tensor, seed: int = 0, y: int | None = None, truncation: float = 1.0) -> Tensor:
+    def moved(
+        self, gan: GAN, moves: Tensor, seed: int = 0, y: ClassLabel | None = None, truncation: float = 1.0
+    ) -> Tensor:
         """Generate the images of a seed's code, moved along all directions at once.
 
         Args:
             gan: The model.
             moves: Distance along each direction `[N, K]`, in standard deviations.
             seed: Seed of the latent.
-            y: Class, for a conditional generator.
+            y: Class by number or name, for a conditional generator.
             truncation: Factor in [0, 1] by which the code is moved towards its centre first.
 
         Returns:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ganzoo.base.pictures import psnr
 from ganzoo.errors import Incompatible
+from ganzoo.model.classes import ClassLabel
 from ganzoo.model.gan import GAN
 from ganzoo.model.images import Pictures
 from ganzoo.model.latents import Space, images_of, space_of
@@ -37,7 +38,7 @@ class Projection(NamedTuple):
     psnr: Tensor
 
 
-def project(gan: GAN, images: Pictures, y: int | None = None, steps: int = 300, seed: int = 0) -> Projection:
+def project(gan: GAN, images: Pictures, y: ClassLabel | None = None, steps: int = 300, seed: int = 0) -> Projection:
     """Search for the codes whose images are nearest to given images, in mean squared error.
 
     The search starts from the four nearest of 1000 random latents, and the best result counts. A generator with a
@@ -47,7 +48,7 @@ def project(gan: GAN, images: Pictures, y: int | None = None, steps: int = 300, 
     Args:
         gan: The model.
         images: Files, pictures, or a tensor `[B, C, H, W]` in [-1, 1].
-        y: Class of the images, for a conditional generator; default: all classes are tried.
+        y: Class of the images by number or name, for a conditional generator; default: all classes are tried.
         steps: Steps of gradient descent, ≥ 1.
         seed: Seed of the random latents.
 

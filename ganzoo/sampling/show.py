@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganzoo.base.pictures import TILE, to_pil, to_uint8
 from ganzoo.errors import Incompatible, MissingExtra
+from ganzoo.model.classes import ClassLabel, class_number
 from ganzoo.model.gan import GAN
 from ganzoo.model.latents import images_at, space_of
 from ganzoo.sampling.codes import Codes
@@ -30,7 +31,7 @@ def by_class(
     each: int,
     seed: int = 0,
     truncation: float = 1.0,
-    classes: Sequence[int] | None = None,
+    classes: Sequence[ClassLabel] | None = None,
     tries: int = TRIES,
 ) -> list[Tensor]:
     """Generate images of every class.
@@ -44,18 +45,19 @@ def by_class(
         each: Images of each class.
         seed: Seed of the latents.
         truncation: Factor in [0, 1] by which latents are moved towards their centre.
-        classes: Numbers of the classes; default: all.
+        classes: Numbers or names of the classes; default: all.
         tries: Most images to generate for each image that is wanted, if the generator is unconditional.
 
     Returns:
         Images `[n, C, H, W]` in [-1, 1] for each class, where n = `each` or, if fewer were found, less.
 
     Raises:
-        Incompatible: The model has no generator or no classes, or neither a conditional generator nor a classifier.
+        Incompatible: The model has no generator or no such class, or neither a conditional generator nor a classifier.
     """
     if not gan.shape.classes:
         raise Incompatible("this model was trained on images without classes")
-    numbers = list(range(gan.shape.classes) if classes is None else classes)
+    chosen = range(gan.shape.classes) if classes is None else classes
+    numbers = [class_number(k, gan.class_names) for k in chosen]
     if gan.conditional:
         y = torch.tensor(numbers).repeat_interleave(each)
         return [*torch.split(gan.sample(torch.arange(each).repeat(len(numbers)), y, seed, truncation), each)]
@@ -72,7 +74,7 @@ def by_class(
 
 
 def interpolate(
-    gan: GAN, ends: tuple[int, int] | Codes, t: Tensor, y: int | None = None, truncation: float = 1.0
+    gan: GAN, ends: tuple[int, int] | Codes, t: Tensor, y: ClassLabel | None = None, truncation: float = 1.0
 ) -> Tensor:
     """Generate the images between two seeds or two codes.
 
@@ -82,7 +84,7 @@ def interpolate(
         gan: The model.
         ends: Two seeds, or two codes.
         t: Positions `[N]` in [0, 1].
-        y: Class, for seeds of a conditional generator.
+        y: Class by number or name, for seeds of a conditional generator.
         truncation: Factor in [0, 1] by which codes are moved towards their centre.
 
     Returns:

@@ -16,6 +16,7 @@ from torch import Tensor
 from ganzoo.base.pictures import png, to_pil, to_uint8
 from ganzoo.base.storage import write_file, writing
 from ganzoo.errors import CannotWrite
+from ganzoo.model.classes import ClassLabel
 from ganzoo.model.gan import GAN
 
 SHARD = 10_000
@@ -60,7 +61,13 @@ def folder_name(k: int, name: str) -> str:
 
 
 def write_dataset(
-    gan: GAN, out: Path, n: int | range, y: int | None = None, seed: int = 0, truncation: float = 1.0, source: str = ""
+    gan: GAN,
+    out: Path,
+    n: int | range,
+    y: ClassLabel | None = None,
+    seed: int = 0,
+    truncation: float = 1.0,
+    source: str = "",
 ) -> int:
     """Write generated images as parquet files in the layout of the Hub, which `--data OUT` and `datasets` read.
 
@@ -71,7 +78,7 @@ def write_dataset(
         gan: The model.
         out: Folder to write; it must not exist, or be empty.
         n: Number of images, or a range of the images of the seed.
-        y: Class, for a conditional generator; default: all in turn.
+        y: Class by number or name, for a conditional generator; default: all in turn.
         seed: Seed of the latents.
         truncation: Factor in [0, 1] by which latents are moved towards their centre.
         source: Name of the model in the card of the data set.

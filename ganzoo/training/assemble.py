@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ganzoo.base.device import Backend, make_backend, seed_everything
+from ganzoo.base.preparation import Preparation
 from ganzoo.config.resolve import choose_size
 from ganzoo.config.schema import Config
 from ganzoo.data.batches import Batches, seed_of
@@ -87,7 +88,8 @@ def find_images(config: Config, registry: Registry) -> tuple[Source, ImageShape]
 def build(config: Config, shape: ImageShape, source: Source, registry: Registry, resuming: bool) -> Built:
     """Create the components of a run on the CPU."""
     seed_everything(seed_of(config.seed, "weights"))
-    gan = GAN.build(config, shape, registry, class_names=list(source.class_names), fit=config.data.fit)
+    preparation = Preparation(config.data.fit, config.data.range)
+    gan = GAN.build(config, shape, registry, class_names=list(source.class_names), preparation=preparation)
     if config.init_from and not resuming:
         gan.metadata["start"] = initialise_from_model(gan, config.init_from)
     penalties = {n: registry.create("penalty", n, options=options) for n, options in config.penalties.items()}

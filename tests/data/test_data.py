@@ -18,7 +18,7 @@ from click.testing import Result
 from PIL import Image
 
 from ganzoo import ImageShape, configure
-from ganzoo.base.pictures import from_uint8, prepare, to_uint8
+from ganzoo.base.pictures import from_uint8, to_uint8
 from ganzoo.config.schema import DataConfig
 from ganzoo.data import Batches, Dataset, Draw, open_source, prepare_data
 from ganzoo.data.batches import Stream
@@ -204,17 +204,6 @@ def test_channels_follow_the_images(tmp_path: Path, mode: str, channels: int) ->
         picture(tmp_path / "s" / "a" / f"{i}.png", i, mode)
     assert load(tmp_path / "s").shape == (channels, 16, 16, 1)
     assert load(tmp_path / "s", channels=3).shape.channels == 3
-
-
-def test_fit() -> None:
-    wide = Image.fromarray(np.repeat(np.array([[0] * 10 + [255] * 10 + [0] * 10], dtype=np.uint8), 10, axis=0))
-    assert prepare(wide, 1, 10, 10, "crop").min() == 255
-    padded = prepare(wide, 1, 30, 30, "pad")
-    assert padded[0, 0].max() == 0
-    assert padded[0, 15].max() == 255
-    assert prepare(wide, 3, 8, 8, "stretch").shape == (3, 8, 8)
-    deep = Image.fromarray(np.full((4, 4), 32896, dtype=np.uint16))
-    assert set(prepare(deep, 1, 4, 4, "crop").ravel()) == {128}
 
 
 def test_uint8_survives_the_networks_range() -> None:

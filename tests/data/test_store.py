@@ -41,13 +41,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the images that are decoded during a test."""
     names: list[str] = []
-    original = decode.prepare
+    original = decode.Decoder.__call__
 
     def counted(*words: object) -> np.ndarray:
         names.append("x")
         return original(*words)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(decode, "prepare", counted)
+    monkeypatch.setattr(decode.Decoder, "__call__", counted)
     return names
 
 
