@@ -58,7 +58,7 @@ from tests.training.support import Cli, ok, refused, same, weights
         (["--set", "ssl.adversarial_weight=0", "--set", "ssl.feature_weight=0"], "has no loss to minimise"),
         (["--split-seed", "-1"], "configuration key 'data.split_seed' cannot be -1"),
         (["--set", "data.shift=16"], "cannot be shifted by 16 pixels"),
-        (["--set", "data.options.foo=1", "--data", "flat"], "has no option 'foo'. Its options: none"),
+        (["--set", "data.options.foo=1", "--data", "flat"], "has no option 'foo'. Its options: level"),
         (["--set", "players.generator.lr=abc"], "configuration key 'players.generator.lr' cannot be 'abc'"),
         (["--set", "players.generator.foo=1"], "no configuration key is called 'players.generator.foo'"),
         (["--set", "gen.width=true"], "option 'width' is int, not True"),

@@ -43,6 +43,8 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 class Images:
     """A batch with more labelled than unlabelled images."""
 
+    class_weights = None
+
     def __init__(self, shape: ImageShape) -> None:
         self.labels = torch.arange(5) % max(shape.classes, 1)
         self.labelled, self.weak = (torch.rand(n, *shape.dimensions) * 2 - 1 for n in (5, 3))

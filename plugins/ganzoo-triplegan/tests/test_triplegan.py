@@ -90,6 +90,8 @@ class Generator(nn.Module):
 class Images:
     """A batch with fixed images."""
 
+    class_weights = None
+
     def __init__(self) -> None:
         rng = torch.Generator().manual_seed(1)
         self.labelled, self.weak = (

@@ -84,6 +84,8 @@ class Decoding(nn.Module):
 class Images:
     """A batch."""
 
+    class_weights = None
+
     def __init__(self) -> None:
         rng = torch.Generator().manual_seed(1)
         draw = lambda n: torch.rand(n, 1, SIDE, SIDE, generator=rng) * 2 - 1  # noqa: E731
