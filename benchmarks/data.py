@@ -178,7 +178,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def list_names(count: int) -> dict[str, float]:
     """Divide generated names into classes and parts."""
-    names = [f"{'test' if i % 10 == 0 else 'train'}/class{i % 1000}/{i:08}.jpg" for i in range(count)]
+    names = [f"{'test' if i % 7 == 0 else 'train'}/class{i % 1000}/{i:08}.jpg" for i in range(count)]
 
     def work() -> None:
         listing = list_files(names, Names(), Path("/names"))

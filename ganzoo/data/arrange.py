@@ -155,9 +155,12 @@ def _parts(listing: Listing, found: Labelling) -> tuple[list[str], list[str], st
     root, images = listing.root, listing.images
     if found.parts:
         kinds = set(found.parts.values())
-        held_out = [kind for kind in HELD_OUT if kind in kinds][:1]
-        used = [found.parts.get(image, "train") for image in images]
-        return [part if part in ("train", "unlabeled", *held_out) else "train" for part in used], [""] * len(images), ""
+        if "train" not in kinds or set(HELD_OUT) <= kinds:
+            raise BadData(
+                f"the table of {root} has the parts {', '.join(sorted(kinds))}; there may be train, one of "
+                f"{', '.join(HELD_OUT)}, and unlabeled: rename the others, or leave their images out"
+            )
+        return [found.parts.get(image, "train") for image in images], [""] * len(images), ""
     tops = Counter(image.partition("/")[0] if "/" in image else "" for image in images)
     parts = find_parts([top for top in tops if top]) if any(tops) else {}
     if not parts:

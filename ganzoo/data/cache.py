@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,12 +24,12 @@ from filelock import BaseFileLock, FileLock
 from ganzoo.base.cache import cache_folder
 from ganzoo.base.storage import read_json, read_tensors, tensor_bytes, to_json, write_file, writing
 from ganzoo.data import store
-from ganzoo.data.decode import Decoder, Facts, inspect_images
+from ganzoo.data.decode import Decoder, inspect_images
 from ganzoo.data.identity import NONE, Keys, sha256_of
 from ganzoo.data.images import Uint8
 from ganzoo.data.parallel import chunks, map_ranges
 from ganzoo.data.prepared import facts_of
-from ganzoo.data.source import Source, Table
+from ganzoo.data.source import Facts, Source, Table
 from ganzoo.errors import CannotWrite, CorruptFile, Notice
 
 Parts = dict[str, store.Part]
@@ -45,6 +46,8 @@ def cache_root() -> Path:
 
 def known_facts(source: Source, skip_corrupt: bool) -> Facts:
     """Return what the headers of all images say; they are read once."""
+    if source.facts:
+        return source.facts
     if source.folder:
         return facts_of(source.folder)
     look = _read_look(source.signature)
@@ -175,8 +178,7 @@ def _prepare(source: Source, decode: Decoder, facts: Facts | None, skip_corrupt:
             Notice,
             stacklevel=4,
         )
-    folder = sets / f".{os.getpid()}.partial"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=sets)) / "set"
     try:
         parts = write_set(folder, source, decode, facts, skip_corrupt, Before(decode))
         content = [array for part in parts.values() for array in (part.labels, part.keys)]
@@ -184,7 +186,7 @@ def _prepare(source: Source, decode: Decoder, facts: Facts | None, skip_corrupt:
         if not (sets / name).is_dir():
             folder.rename(sets / name)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.parent, ignore_errors=True)
     known = _read_look(source.signature).get("sets", {})
     _update_look(source.signature, sets={**known, _preparation(decode): name})
     return open_set(sets / name)

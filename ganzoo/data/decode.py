@@ -15,13 +15,12 @@ from ganzoo.base.preparation import Preparation
 from ganzoo.data.identity import Keys, content_key, hash_rows, picture_key
 from ganzoo.data.images import Uint8
 from ganzoo.data.parallel import chunks, map_ranges
-from ganzoo.data.source import Source, Table
+from ganzoo.data.source import KINDS, Facts, Source, Table
 from ganzoo.errors import BadData, GanzooError
 from ganzoo.registry.component import ImageShape
 
 VERSION = 1
 """Counts changes of how images are decoded, after which prepared images are made anew."""
-KINDS = ("grey", "colour", "grey with transparency", "colour with transparency")
 
 
 @dataclass(frozen=True)
@@ -143,32 +142,6 @@ def unreadable(where: str, reason: str) -> BadData:
     return BadData(
         f"image {where} cannot be read ({reason}); replace or remove it, or skip such images with --skip-corrupt"
     )
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the headers of all images of a data set say.
-
-    Attributes:
-        kinds: Number of images of each of `KINDS`.
-        side: Median of the smaller sides in pixels.
-    """
-
-    kinds: dict[str, int]
-    side: int
-
-    @property
-    def channels(self) -> int:
-        """4 (RGBA) if all images have transparency, else 3 (RGB) if any has colour, else 1 (grey)."""
-        if all("transparency" in kind for kind in self.kinds):
-            return 4
-        return 3 if any(kind.startswith("colour") for kind in self.kinds) else 1
-
-    @property
-    def mixture(self) -> str:
-        """The kinds and their numbers, if there are several; else an empty string."""
-        counts = [f"{count:,} {kind}" for kind, count in sorted(self.kinds.items(), key=lambda item: -item[1])]
-        return ", ".join(counts) if len(counts) > 1 else ""
 
 
 def inspect_images(source: Source, skip_corrupt: bool) -> Facts:

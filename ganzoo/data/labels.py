@@ -18,6 +18,8 @@ PATHS = ("file_name", "filename", "filepath", "file_path", "path", "image_path",
 CLASSES = ("label", "class", "choice", "category", "target", "class_name", "label_name", "labels", "y")
 PARTS = ("split", "part", "subset", "partition", "set")
 UNKNOWN = {"", "nan", "none", "null", "unlabeled", "unlabelled", "?"}
+LONGEST = 200
+"""Characters of the longest name of a class."""
 ENOUGH = 0.5
 """Fraction of the images beside a label file that it must name to be used."""
 
@@ -175,7 +177,7 @@ def assign(table: TableFile, finder: Finder, scope: str, options: LabelOptions) 
     for number, row in rows:
         image = finder(str(row.get(path) or ""), scope)
         if image is None:
-            absent.append(str(row.get(path)))
+            absent.append(str(row.get(path))[:40])
             continue
         name = class_name(row.get(label), f"{table.where}, {table.unit} {number}") if label else None
         if classes.get(image, name) != name:
@@ -202,9 +204,7 @@ def choose_columns(table: TableFile, finder: Finder, scope: str, options: LabelO
     columns = table.columns
     for asked in (options.path, options.label):
         if asked and asked not in columns:
-            raise BadData(
-                f"{table.where} has no column '{asked}'{nearest(asked, columns)} It has: {', '.join(columns)}"
-            )
+            raise BadData(f"{table.where} has no column '{asked}'{nearest(asked, columns)} It has: {listed(columns)}")
     some = [row for _, row in table.rows[:200]]
 
     def matches(column: str) -> int:
@@ -214,8 +214,7 @@ def choose_columns(table: TableFile, finder: Finder, scope: str, options: LabelO
     if not path or (not options.path and not matches(path)):
         path = max(columns, key=matches, default="")
         if not path or not matches(path):
-            known = ", ".join(map(printable, columns)) or "it has none"
-            raise BadTable(f"none of its columns names an image that is there: {known}")
+            raise BadTable(f"none of its columns names an image that is there: {listed(columns)}")
     rest = [column for column in columns if column != path]
     part = _named(rest, PARTS)
     label = options.label or _named(rest, CLASSES)
@@ -227,7 +226,7 @@ def choose_columns(table: TableFile, finder: Finder, scope: str, options: LabelO
         ]
         if len(few) > 1:
             raise BadData(
-                f"{table.where} has the columns {', '.join(columns)}; say which has the labels: --set "
+                f"{table.where} has the columns {listed(columns)}; say which has the labels: --set "
                 f"data.options.label={few[0]}"
             )
         label = few[0] if few else ""
@@ -249,7 +248,15 @@ def class_name(value: Any, where: str) -> str | None:
     text = unicodedata.normalize("NFC", str(value).strip()) if value is not None else ""
     if text.endswith(".0") and text[:-2].isdecimal():  # pandas writes integers so if one is missing
         text = text[:-2]
+    if len(text) > LONGEST:
+        raise BadTable(f"{where} has a label of {len(text):,} characters")
     return None if text.lower() in UNKNOWN else printable(text)
+
+
+def listed(columns: Sequence[str]) -> str:
+    """Return the names of some columns, cut to a readable length."""
+    shown = [printable(column[:40]) for column in columns[:8]]
+    return ", ".join([*shown, *(["…"] if len(columns) > len(shown) else [])]) or "it has none"
 
 
 def _named(columns: Sequence[str], names: Sequence[str]) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection
-from functools import cache
-from pathlib import PurePosixPath
+from functools import cache, lru_cache
 
 from PIL import Image
 
@@ -53,12 +52,24 @@ def is_run(files: Collection[str]) -> bool:
 
 def system_folder(path: str) -> str:
     """Return the folder of a NAS, of Windows or of macOS that a path lies in, or an empty string."""
-    return next((part for part in path.split("/") if part in SYSTEM), "")
+    folder, _, name = path.rpartition("/")
+    return _system_part(folder) or (name if name in SYSTEM else "")
+
+
+@lru_cache(2**16)
+def _system_part(folder: str) -> str:
+    return next((part for part in folder.split("/") if part in SYSTEM), "")
 
 
 def is_hidden(path: str) -> bool:
     """Return whether a file or a folder that it lies in is hidden, or is a file that a system leaves behind."""
-    return any(part.startswith(".") for part in path.split("/")) or PurePosixPath(path).name in SYSTEM_FILES
+    folder, _, name = path.rpartition("/")
+    return name.startswith(".") or name in SYSTEM_FILES or _has_hidden_part(folder)
+
+
+@lru_cache(2**16)
+def _has_hidden_part(folder: str) -> bool:
+    return any(part.startswith(".") for part in folder.split("/"))
 
 
 def class_folder(path: str, level: int = 1) -> str:
@@ -70,7 +81,12 @@ def class_folder(path: str, level: int = 1) -> str:
         path: Path of a file, or of a folder, which ends in `/`.
         level: Number of folders that name a class, as `animals/birds` at level 2.
     """
-    folders = path.split("/")[:-1][:level]
+    return _class_of(path.rpartition("/")[0], level)
+
+
+@lru_cache(2**16)
+def _class_of(folder: str, level: int) -> str:
+    folders = folder.split("/")[:level] if folder else []
     return printable(unicodedata.normalize("NFC", "/".join(folders))) if len(folders) == level else ""
 
 

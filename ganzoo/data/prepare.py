@@ -12,11 +12,11 @@ from torch import Tensor
 from ganzoo.base.preparation import Preparation
 from ganzoo.config.schema import DataConfig
 from ganzoo.data.cache import known_facts, open_or_prepare
-from ganzoo.data.decode import Decoder, Facts, identify, unreadable
+from ganzoo.data.decode import Decoder, identify, unreadable
 from ganzoo.data.identity import NONE, Keys
 from ganzoo.data.images import Images, InMemory, Mapped, Shards
 from ganzoo.data.parallel import chunks, map_ranges
-from ganzoo.data.source import Source, Table
+from ganzoo.data.source import Facts, Source, Table
 from ganzoo.data.split import Candidates, SavedSplit, Split, SplitSettings, make_split
 from ganzoo.data.store import Part
 from ganzoo.data.stream import Streamed

@@ -10,9 +10,8 @@ from PIL.Image import Image
 
 from ganzoo.base.pictures import to_pil
 from ganzoo.data import store
-from ganzoo.data.decode import Facts
 from ganzoo.data.identity import Keys
-from ganzoo.data.source import Source
+from ganzoo.data.source import Facts, Source
 from ganzoo.errors import BadData
 
 

@@ -11,9 +11,8 @@ import os
 import re
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from PIL.Image import Image
@@ -52,13 +51,9 @@ class ShardTable:
     sizes: Keys
     labels: Keys
     signature: str
-    _open: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_open": {}}
 
     def image(self, index: int) -> Image:
         """Decode one image."""
@@ -66,11 +61,9 @@ class ShardTable:
 
     def encoded(self, index: int) -> bytes:
         """Return the content of the file of one image."""
-        number = int(self.files[index])
-        file = self._open.get((os.getpid(), number))
-        if file is None:
-            file = self._open[os.getpid(), number] = self.paths[number].open("rb", buffering=0)
-        return os.pread(file.fileno(), int(self.sizes[index]), int(self.offsets[index]))
+        with self.paths[int(self.files[index])].open("rb", buffering=0) as file:
+            file.seek(int(self.offsets[index]))
+            return file.read(int(self.sizes[index]))
 
     def where(self, index: int) -> str:
         """Return tar file and place of one image."""
@@ -115,7 +108,7 @@ def shard_paths(pattern: str) -> list[Path]:
         NoSuchData: One does not exist.
     """
     if Path(pattern).is_dir():
-        return sorted(Path(pattern).glob("*.tar"))
+        return [path for path in sorted(Path(pattern).glob("*.tar")) if path.is_file()]
     if match := BRACES.search(pattern):
         first, last = match.groups()
         numbers = [f"{n:0{len(first)}}" for n in range(int(first), int(last) + 1)]

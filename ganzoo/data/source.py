@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL.Image import Image
 
+KINDS = ("grey", "colour", "grey with transparency", "colour with transparency")
+
 
 class Table(Protocol):
     """A list of images and their labels.
@@ -40,6 +42,32 @@ class Table(Protocol):
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What the headers of all images of a data set say.
+
+    Attributes:
+        kinds: Number of images of each of `KINDS`.
+        side: Median of the smaller sides in pixels.
+    """
+
+    kinds: dict[str, int]
+    side: int
+
+    @property
+    def channels(self) -> int:
+        """4 (RGBA) if all images have transparency, else 3 (RGB) if any has colour, else 1 (grey)."""
+        if all("transparency" in kind for kind in self.kinds):
+            return 4
+        return 3 if any(kind.startswith("colour") for kind in self.kinds) else 1
+
+    @property
+    def mixture(self) -> str:
+        """The kinds and their numbers, if there are several; else an empty string."""
+        counts = [f"{count:,} {kind}" for kind, count in sorted(self.kinds.items(), key=lambda item: -item[1])]
+        return ", ".join(counts) if len(counts) > 1 else ""
+
+
+@dataclass(frozen=True)
 class Source:
     """A data set as it is stored, before images are held out or resized.
 
@@ -50,6 +78,7 @@ class Source:
         class_names: Names of the classes, in the order of the labels; empty if there are no labels.
         notes: What was found: files that give labels, the level of class folders.
         folder: Folder of prepared images, if the data set is one.
+        facts: What the headers of all images say, once they were read.
     """
 
     name: str
@@ -58,6 +87,7 @@ class Source:
     class_names: Sequence[str]
     notes: tuple[str, ...] = ()
     folder: Path | None = None
+    facts: Facts | None = None
 
     @property
     def parts(self) -> dict[str, Table]:

@@ -224,8 +224,13 @@ def read_description(folder: Path) -> StoredSet:
     """
     try:
         stored = msgspec.convert(read_json(folder / FILE), StoredSet)
-    except msgspec.ValidationError as error:
+        channels, height, width = stored.preparation["shape"]
+        whole = channels in (1, 3, 4) and min(height, width) > 0 and "train" in stored.parts
+        numbers = [int(number) for some in stored.unreadable.values() for number in some]
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
         raise CorruptFile(f"{folder / FILE} is damaged ({error})") from error
+    if not whole or min(numbers, default=0) < 0:
+        raise CorruptFile(f"{folder / FILE} is damaged: it does not describe prepared images")
     if stored.ganzoo > FORMAT:
         raise CorruptFile(f"{folder} was prepared by a later version of ganzoo; update it: pip install -U torch-ganzoo")
     return stored
@@ -245,6 +250,12 @@ def open_part(folder: Path, stored: StoredSet, part: str) -> Part:
         CorruptFile: A file is damaged.
     """
     opened = [_verified(folder, file) for file in stored.parts[part]]
+    shape = tuple(stored.preparation["shape"])
+    labels = [each.columns["label"] for each in opened if each.shape[0]]
+    if any(each.shape[1:] != shape for each in opened) or any(
+        some.min() < -1 or some.max() >= len(stored.class_names) for some in labels
+    ):
+        raise CorruptFile(f"{folder} is damaged: its images or labels are not those that {FILE} describes")
     label, key, hashes, readable = (np.concatenate([each.columns[name] for each in opened]) for name in COLUMNS)
     return Part(
         Shards([each.pixels for each in opened]),

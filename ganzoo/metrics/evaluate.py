@@ -235,6 +235,11 @@ def read_images(
             f"{str(error).rstrip('.')}; if the data of the run were moved, name them with --data"
         ) from error
     _check_source(gan, source, config, warnings)
+    if run and split is None and (run / SPLIT).is_file() and not SavedSplit.of(run / SPLIT).keyed:
+        warnings.append(
+            "the split of this run was written by an earlier version, so images that the model was trained on are not "
+            "recognised"
+        )
     shape = gan.shape._replace(classes=len(source.class_names))
     dataset = data_to_judge(source, config, shape, gan.device, split, trained_on(run) if run else NONE)
     warnings += dataset.notes

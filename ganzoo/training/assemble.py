@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -82,6 +82,7 @@ def find_images(config: Config, registry: Registry) -> tuple[Source, ImageShape]
     facts = known_facts(source, config.data.skip_corrupt)
     prepared = sides_of(source.folder) if source.folder and not config.data.sides else None
     height, width = prepared or choose_size(config, facts.side, registry)
+    source = replace(source, facts=facts)
     return source, ImageShape(config.data.channels or facts.channels, height, width, len(source.class_names))
 
 

@@ -135,6 +135,22 @@ def test_tables_that_contradict_themselves(images: Path, content: str, said: str
         opened(images)
 
 
+@pytest.mark.parametrize("kinds", [("train", "val", "test"), ("test", "test", "test")])
+def test_parts_of_a_table_that_are_not_clear(images: Path, kinds: tuple[str, ...]) -> None:
+    rows = [(path, name, kinds[i % 3]) for i, (path, name) in enumerate(pairs())]
+    (images / "labels.csv").write_text(csv(("path", "label", "split"), *rows))
+    with pytest.raises(BadData, match=r"the table of .* has the parts .*there may be train, one of test, val"):
+        opened(images)
+
+
+def test_messages_stay_short_whatever_a_table_holds(images: Path) -> None:
+    (images / "labels.csv").write_text("x" * 100_000 + ",label\na,b\n")
+    (images / "more.csv").write_text(csv(("path", "label"), *((path, "y" * 5000) for path, _ in pairs())))
+    notes = opened(images).notes
+    assert any("has a label of 5,000 characters" in note for note in notes)
+    assert max(map(len, notes)) < 400
+
+
 def test_what_is_not_used_is_said(images: Path) -> None:
     (images / "labels.csv").write_text(csv(("path", "label"), *pairs()[:1]))
     (images / "notes.json").write_text('{"a": [1, 2]}')

@@ -196,6 +196,28 @@ def test_a_damaged_prepared_folder_is_refused(tmp_path: Path, cli: Cli) -> None:
     assert (done.exit_code, "is damaged" in done.output) == (1, True)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parts": {}},
+        {"preparation": {}},
+        {"preparation": {"shape": [3, 16, 16]}},
+        {"preparation": {"shape": [1, "x", 16]}},
+        {"class_names": ["a"]},
+        {"unreadable": {"train": {"x": "y"}}},
+        {"ganzoo": 99},
+    ],
+)
+def test_descriptions_that_are_not_true_are_refused(tmp_path: Path, cli: Cli, change: dict[str, object]) -> None:
+    noise(tmp_path / "s", "a b", 10)
+    cli("prepare", "s", "--out", "ready")
+    path = tmp_path / "ready" / "prepared.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    done = cli("train", "--data", "ready", "--dry-run")
+    assert (done.exit_code, done.output.startswith("error: ")) == (1, True)
+    assert isinstance(done.exception, SystemExit)
+
+
 def test_the_cache_is_listed_and_cleared(tmp_path: Path, cli: Cli, cache: Path) -> None:
     for seed, name in enumerate(("one", "two")):
         load(noise(tmp_path / name, "a b", 10, seed=seed))
