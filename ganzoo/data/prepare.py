@@ -226,7 +226,7 @@ def read_source(source: Source, config: DataConfig, shape: ImageShape) -> ReadSo
 def _mixture(facts: Facts, shape: ImageShape) -> list[str]:
     """Say how images of several kinds are read."""
     kind = {1: "grey", 3: "RGB", 4: "RGBA"}[shape.channels]
-    return [f"{facts.mixture} images are all read as {kind}"] if facts.mixture else []
+    return [f"images of several kinds are read as {kind}: {facts.mixture}"] if facts.mixture else []
 
 
 def decode_part(table: Table, decode: Decoder, skip_corrupt: bool) -> Part:

@@ -231,9 +231,8 @@ def read_images(
     try:
         source = open_source(config, registry)
     except NoSuchData as error:
-        raise NoSuchData(
-            f"{str(error).rstrip('.')}; if the data of the run were moved, name them with --data"
-        ) from error
+        moved = "; if the data of the run were moved, name them with --data" if split else ""
+        raise NoSuchData(f"{str(error).rstrip('.')}{moved}") from error
     _check_source(gan, source, config, warnings)
     if run and split is None and (run / SPLIT).is_file() and not SavedSplit.of(run / SPLIT).keyed:
         warnings.append(
